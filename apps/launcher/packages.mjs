@@ -5,6 +5,7 @@ import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { dirname, join, posix, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 import ts from 'typescript';
+import { buildPythonPackage } from './python-package.mjs';
 import { referenceOf } from './reference.mjs';
 
 const { version, license, engines, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -53,6 +54,10 @@ for (const [name, needs] of Object.entries(PACKAGES)) {
   writeFileSync(join(folder, 'REFERENCE.md'), `# Reference of ${manifest.name} ${version}\n\n${reference}`);
   copyFileSync(join(source, 'README.md'), join(folder, 'README.md'));
   copyFileSync('LICENSE', join(folder, 'LICENSE'));
+}
+
+if (!(await buildPythonPackage(join('dist', 'packages', 'python'), version))) {
+  console.error('Left out the Python package: it needs python3 with setuptools and wheel on the PATH.');
 }
 
 function sourcesOf(name, { exports }) {

@@ -20,6 +20,8 @@ const libraries: Record<string, readonly string[]> = {
   client: ['contract'],
   verify: ['contract'],
   nest: ['verify'],
+  // Its build reads the contract.
+  python: [],
   database: ['api-key-format'],
   platform: ['contract', 'database'],
   outbox: ['platform', 'tlog'],
@@ -49,7 +51,7 @@ const BROWSER_PACKAGES = [
 
 const SPEC = String.raw`\.spec\.ts$`;
 /** The launcher runs them after the packages are installed. */
-const COMPILER = String.raw`^apps/launcher/(bundle|compile|packages|reference|server-package)\.mjs$`;
+const COMPILER = String.raw`^apps/launcher/(bundle|compile|packages|python-package|reference|server-package)\.mjs$`;
 
 export const rules: Rule[] = [
   ...Object.keys(libraries).map((library) => ({

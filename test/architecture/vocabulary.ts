@@ -53,7 +53,7 @@ function patternOf(word: string): RegExp {
 
 if (process.argv[1] === import.meta.filename) {
   const root = join(import.meta.dirname, '../..');
-  const files = execFileSync('git', ['ls-files', '*.ts', '*.tsx', '*.mjs', '*.md', '*.sql', '.env.example'], {
+  const files = execFileSync('git', ['ls-files', '*.ts', '*.tsx', '*.mjs', '*.py', '*.md', '*.sql', '.env.example'], {
     cwd: root,
     encoding: 'utf8',
   });

@@ -13,7 +13,7 @@ const documents = [
   'SECURITY.md',
   ...globSync('docs/{,api/,deployment/}*.md', { cwd: root }),
 ];
-const sources = globSync('{apps,libs}/**/*.{ts,tsx,mjs,sql}', { cwd: root }).filter(
+const sources = globSync('{apps,libs}/**/*.{ts,tsx,mjs,py,sql}', { cwd: root }).filter(
   (file) => !file.endsWith('.spec.ts'),
 );
 const ofTheTree = ['.env.example', 'docker-compose.yml', 'package.json', 'apps/launcher/launcher.mjs'];

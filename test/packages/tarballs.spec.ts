@@ -22,6 +22,8 @@ const NEST = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'ref
 const THEIRS = ['@types/node', 'express', 'undici-types', 'zod', ...NEST];
 
 let deployment: Deployment;
+/** Those of `@keyledger`. The other packages have tests of their own. */
+const NPM_PACKAGES = ['client', 'verify', 'nest'];
 /** An empty project into which the tarballs were installed. */
 let project: string;
 let settings: Record<string, string>;
@@ -42,7 +44,7 @@ beforeAll(async () => {
   for (const name of THEIRS) {
     dependencies[name] = `file:${join(NEST.includes(name) ? NEST_MODULES : join(ROOT, 'node_modules'), name)}`;
   }
-  for (const name of ['client', 'verify', 'nest']) {
+  for (const name of NPM_PACKAGES) {
     const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', project], {
       cwd: join(PACKAGES, name),
     });
@@ -214,7 +216,7 @@ describe('packages installed from their tarballs', () => {
   });
 
   it('hold what they export, a licence, a README with the name, and a reference with all exports', async () => {
-    for (const name of ['client', 'verify', 'nest']) {
+    for (const name of NPM_PACKAGES) {
       const installed = join(project, 'node_modules/@keyledger', name);
       expect(await readdir(installed)).toEqual(
         expect.arrayContaining(['LICENSE', 'README.md', 'REFERENCE.md', 'index.js', 'index.cjs']),

@@ -1,0 +1,77 @@
+// Builds the Python package `keyledger`: a wheel and a source distribution.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, cpSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { rolldown } from 'rolldown';
+import { pythonTypes } from './python-types.mjs';
+
+const SOURCE = join('libs', 'python');
+const BUILD = `
+import sys
+from setuptools import build_meta
+folder = sys.argv[1]
+build_meta.build_sdist(folder)
+build_meta.build_wheel(folder)
+`;
+
+/**
+ * @param version of this package
+ * @returns whether this machine could build it
+ */
+export async function buildPythonPackage(folder, version) {
+  rmSync(folder, { recursive: true, force: true });
+  const python = pythonWith('setuptools', 'wheel');
+  if (!python) return false;
+  const sources = join(folder, 'sources');
+  cpSync(SOURCE, sources, { recursive: true });
+  copyFileSync('LICENSE', join(sources, 'LICENSE'));
+  writeFileSync(join(sources, 'VERSION'), version);
+  for (const [file, text] of Object.entries(await modulesOfContract())) {
+    writeFileSync(join(sources, 'keyledger', file), text);
+  }
+  execFileSync(python, ['-W', 'ignore', '-c', BUILD, resolve(folder)], {
+    cwd: sources,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  rmSync(sources, { recursive: true });
+  return true;
+}
+
+/** The first Python on the PATH that can import these modules. */
+function pythonWith(...modules) {
+  const candidates = process.env.PATH.split(delimiter).map((folder) => join(folder, 'python3'));
+  return candidates.find((python) => spawnSync(python, ['-c', `import ${modules.join(', ')}`]).status === 0);
+}
+
+/** The modules of Python that say what the contract says. */
+async function modulesOfContract() {
+  const { problems, Verification, VerificationCode, z } = await importContract();
+  const codes = [...VerificationCode.exclude(['valid']).options, 'unauthenticated', 'multiple_credentials'];
+  const entries = codes.map((code) => `    "${code}": (${problems[code].status}, "${problems[code].title}"),\n`);
+  return {
+    '_models.py': `"""The response of a verification."""\n\n${pythonTypes('Verification', z.toJSONSchema(Verification))}`,
+    '_problems.py': `"""The problems with a key: status and title of each code."""\n\nPROBLEMS = {\n${entries.join('')}}\n`,
+  };
+}
+
+async function importContract() {
+  const entry = 'contract';
+  const source = `
+    export { problems } from '#libs/contract/problem.js';
+    export { Verification, VerificationCode } from '#libs/contract/verification.js';
+    export { z } from 'zod';`;
+  const contract = {
+    name: 'contract',
+    resolveId: (id) =>
+      id.startsWith('#libs/') ? resolve(id.slice(1).replace(/\.js$/, '.ts')) : id === entry ? id : null,
+    load: (id) => (id === entry ? source : null),
+  };
+  const bundle = await rolldown({
+    input: entry,
+    plugins: [contract],
+    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+  });
+  const { output } = await bundle.generate({ format: 'es' });
+  await bundle.close();
+  return import(`data:text/javascript,${encodeURIComponent(output[0].code)}`);
+}

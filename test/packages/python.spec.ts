@@ -1,0 +1,435 @@
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../apps/cli/free-port.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { describeWith } from '../support/left-out.js';
+import { scratchDirectory } from '../support/scratch-directory.js';
+
+const run = promisify(execFile);
+const ROOT = join(import.meta.dirname, '../..');
+
+const MODULES = ['fastapi', 'flask', 'httpx', 'mypy', 'pip', 'setuptools', 'uvicorn', 'venv', 'wheel'];
+const NEEDED = `from importlib.util import find_spec; assert all(map(find_spec, ${JSON.stringify(MODULES)}))`;
+const pythons = process.env['PATH']!.split(delimiter).map((folder) => join(folder, 'python3'));
+const python = pythons.find((file) => spawnSync(file, ['-c', NEEDED]).status === 0) ?? 'python3';
+const describePython = describeWith(
+  python,
+  ['-c', NEEDED],
+  'The Python package was not tested: no python3 on the PATH has what it needs',
+  'install mypy, python3-fastapi, python3-flask, python3-httpx, python3-pip, python3-uvicorn and python3-venv',
+);
+
+let deployment: Deployment;
+let vendor: Account;
+let serviceKey: string;
+/** A folder with the programs of this test, and with a virtual environment into which the wheel was installed. */
+let project: string;
+const stops: (() => unknown)[] = [];
+
+const venv = (command: string) => join(project, 'venv/bin', command);
+
+function newKey(scopes: string[], more: object = {}) {
+  return vendor.client.apiKeys.create({ body: { name: scopes.join(' '), scopes, ...more } });
+}
+
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  stops.push(
+    () => server.closeAllConnections(),
+    () => server.close(),
+  );
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** An address at which nothing listens. */
+const closedAddress = async () => `http://127.0.0.1:${await freePort()}`;
+
+/** The program for a framework in the README, with a route `/away` that asks a Keyledger that is away. */
+async function example(framework: Framework): Promise<string> {
+  const readme = await readFile(join(ROOT, 'libs/python/README.md'), 'utf8');
+  const programs = [...readme.matchAll(/```python\n([\s\S]*?)```/g)].map(([, code]) => code!);
+  const program = programs.find((code) => code.includes(framework))!.replaceAll('orders:read', 'triggers:read');
+  const [verifier] = /^verifier = .*\n/m.exec(program)!;
+  const away = (verifier + program.slice(program.indexOf('@app.get')))
+    .replaceAll('verifier', 'away_verifier')
+    .replace('/orders', '/away')
+    .replace('def orders', 'def away');
+  const own = framework === 'fastapi' ? OWN_RESPONSE : '';
+  const at = (url: string, code: string) => code.replace('https://keys.example.com', url);
+  return [at(deployment.url, program), own, at(await closedAddress(), away)].join('\n');
+}
+
+type Framework = 'fastapi' | 'flask';
+
+const COMMANDS = {
+  fastapi: (port: string) => ['-m', 'uvicorn', 'with_fastapi:app', '--port', port],
+  flask: (port: string) => ['-m', 'flask', '--app', 'with_flask', 'run', '--port', port],
+};
+
+/** Starts the API. What it prints is in `printed`. */
+async function startApi(framework: Framework): Promise<{ url: string; printed: () => string }> {
+  await writeFile(join(project, `with_${framework}.py`), await example(framework));
+  const port = String(await freePort());
+  const env = { KEYLEDGER_SERVICE_KEY: serviceKey };
+  const api: ChildProcess = spawn(venv('python'), COMMANDS[framework](port), { cwd: project, env });
+  stops.push(() => api.kill());
+  let printed = '';
+  for (const stream of [api.stdout!, api.stderr!]) stream.on('data', (part: Buffer) => (printed += part.toString()));
+  const url = `http://127.0.0.1:${port}`;
+  const started = await eventually(
+    () => fetch(`${url}/orders`).catch(() => undefined),
+    (response) => response !== undefined || api.exitCode !== null,
+    60_000,
+  );
+  if (!started) throw new Error(printed);
+  return { url, printed: () => printed };
+}
+
+async function get(url: string, headers: Record<string, string>) {
+  const response = await fetch(`${url}?page=1`, { headers });
+  return { status: response.status, headers: response.headers, body: (await response.json()) as { code?: string } };
+}
+
+/** A route of FastAPI that makes its response itself. */
+const OWN_RESPONSE = `
+from fastapi.responses import PlainTextResponse
+@app.get("/text", dependencies=[Depends(require_key(verifier, scopes=["triggers:read"]))])
+async def text():
+    return PlainTextResponse("{}")
+`;
+
+interface Case {
+  options?: object;
+  need?: unknown;
+  headers?: Record<string, string>;
+  log?: 'full';
+}
+
+interface Decided {
+  valid?: boolean;
+  code?: string;
+  status?: number;
+  detail?: string;
+  caller?: { organization_id: string };
+  reasons: string[];
+  error?: string;
+}
+
+const endlessText = () =>
+  new Readable({
+    read(size) {
+      this.push('x'.repeat(size));
+    },
+  });
+
+/** Responds with a byte at a time, for ever. */
+const drip: RequestListener = (_, response) => {
+  const timer = setInterval(() => response.socket?.write('H'), 50);
+  response.on('close', () => clearInterval(timer));
+};
+
+const FORKED = `
+import asyncio, os
+from keyledger.verify import AsyncVerifier, IncomingRequest, Requirement, Verifier
+
+options = {"base_url": os.environ["KEYLEDGER"], "api_key": os.environ["KEYLEDGER_SERVICE_KEY"]}
+request = IncomingRequest("GET", "/orders", {"x-api-key": os.environ["KEY"]}.get)
+need = Requirement(scopes=["triggers:read"])
+verifier, in_loops = Verifier(**options), AsyncVerifier(**options)
+for _ in range(2):
+    print(asyncio.run(in_loops.verify(request, need)).valid, flush=True)
+print(verifier.verify(request, need).valid, flush=True)
+child = os.fork()
+if child == 0:
+    print(verifier.verify(request, need).valid, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+`;
+
+/** The types of the frameworks would take most of the time. */
+const MYPY_SETTINGS = `
+[mypy]
+strict = True
+disallow_subclassing_any = False
+disallow_untyped_decorators = False
+warn_return_any = False
+[mypy-fastapi.*,flask.*,httpx.*,starlette.*]
+follow_imports = skip
+`;
+
+const NEED = { scopes: ['triggers:read'] };
+
+/** What the verifier and the asynchronous verifier decide in each case. */
+async function decide(cases: Case[]): Promise<[Decided, Decided][]> {
+  const options = { base_url: deployment.url, api_key: serviceKey };
+  const program = spawn(venv('python'), [join(ROOT, 'test/packages/python/decide.py')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const filled = cases.map((one) => ({ headers: {}, need: NEED, ...one, options: { ...options, ...one.options } }));
+  program.stdin.end(JSON.stringify(filled));
+  const lines = (await text(program.stdout)).trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as [Decided, Decided]);
+}
+
+describePython('the Python package', () => {
+  beforeAll(async () => {
+    project = await scratchDirectory('python');
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    const build = `import { buildPythonPackage } from './apps/launcher/python-package.mjs';
+    await buildPythonPackage('${project}/dist', '${version}');`;
+    await run(process.execPath, ['--input-type=module', '--eval', build], { cwd: ROOT });
+    await run(python, ['-m', 'venv', '--without-pip', '--system-site-packages', join(project, 'venv')]);
+    const wheel = join(project, 'dist', `keyledger-${version}-py3-none-any.whl`);
+    await run(venv('python'), ['-m', 'pip', 'install', '--quiet', '--no-index', wheel]);
+    deployment = await startDeployment();
+    vendor = await deployment.account();
+    serviceKey = (await newKey(['api-keys:verify'])).key;
+  });
+
+  afterAll(async () => {
+    for (const stop of stops) await stop();
+    await deployment.stop();
+  });
+
+  describe.each(['fastapi', 'flask'] as const)('an API with %s, as in the README', (framework) => {
+    let api: { url: string; printed: () => string };
+    beforeAll(async () => {
+      api = await startApi(framework);
+    });
+
+    it('accepts a good key in either header, knows its owner, and tells the caller its rate limits', async () => {
+      const { key } = await newKey(['triggers:read'], {
+        rate_limits: [{ name: 'per-hour', limit: 9, window_seconds: 3600 }],
+        allowed_ips: ['127.0.0.1'],
+      });
+      const accepted = await get(`${api.url}/orders`, { 'x-api-key': key });
+      expect(accepted).toMatchObject({ status: 200, body: { organization: vendor.organizationId } });
+      expect(accepted.headers.get('ratelimit-policy')).toBe('"per-hour";q=9;w=3600');
+      const again = await get(`${api.url}/orders`, { authorization: `Bearer ${key}` });
+      expect(again.headers.get('ratelimit')).toMatch(/^"per-hour";r=7;t=/);
+      if (framework === 'flask') return;
+      const own = await get(`${api.url}/text`, { 'x-api-key': key });
+      expect(own.headers.get('ratelimit')).toMatch(/^"per-hour";r=6;t=/);
+    });
+
+    it('refuses a missing, unknown, revoked and powerless key, with the challenge and the reason', async () => {
+      const rejection = async (headers: Record<string, string>) => {
+        const { status, body, headers: sent } = await get(`${api.url}/orders`, headers);
+        expect([sent.get('content-type'), sent.get('cache-control')]).toEqual(['application/problem+json', 'no-store']);
+        expect(body).toEqual({
+          type: 'about:blank',
+          title: expect.any(String),
+          status,
+          detail: expect.any(String),
+          code: body.code,
+        });
+        return [status, body.code, sent.get('www-authenticate')];
+      };
+      const { id, key: revoked } = await newKey(['triggers:read']);
+      await vendor.client.apiKeys.delete({ params: { id } });
+      const { key: powerless } = await newKey(['triggers:write']);
+      const invalid = 'Bearer realm="api", error="invalid_token"';
+      expect(await rejection({})).toEqual([401, 'unauthenticated', 'Bearer realm="api"']);
+      expect(await rejection({ 'x-api-key': 'nonsense' })).toEqual([401, 'invalid_key', invalid]);
+      expect(await rejection({ 'x-api-key': revoked })).toEqual([401, 'revoked', invalid]);
+      expect(await rejection({ 'x-api-key': powerless })).toEqual([
+        403,
+        'insufficient_scope',
+        'Bearer realm="api", error="insufficient_scope", scope="triggers:read"',
+      ]);
+      const two = await rejection({ 'x-api-key': powerless, authorization: `Bearer ${revoked}` });
+      expect(two).toEqual([400, 'multiple_credentials', null]);
+    });
+
+    it('refuses with 429 and Retry-After a key that has reached its rate limit', async () => {
+      const { key } = await newKey(['triggers:read'], {
+        rate_limits: [{ name: 'once', limit: 1, window_seconds: 60 }],
+      });
+      expect((await get(`${api.url}/orders`, { 'x-api-key': key })).status).toBe(200);
+      const { status, headers, body } = await get(`${api.url}/orders`, { 'x-api-key': key });
+      expect({ status, code: body.code, wait: Number(headers.get('retry-after')) > 0 }).toEqual({
+        status: 429,
+        code: 'rate_limited',
+        wait: true,
+      });
+      expect(headers.get('ratelimit')).toContain('"once";r=0;');
+    });
+
+    it('refuses with 503 while Keyledger is away, and logs why without the keys', async () => {
+      const { key } = await newKey(['triggers:read']);
+      const { status, headers, body } = await get(`${api.url}/away`, { 'x-api-key': key });
+      expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'verification_unavailable', '1']);
+      await eventually(
+        () => Promise.resolve(api.printed()),
+        (printed) => printed.includes('ECONNREFUSED'),
+      );
+      expect(api.printed()).toContain('Keyledger cannot verify: ECONNREFUSED');
+      for (const secret of [key, serviceKey]) expect(api.printed()).not.toContain(secret.slice(-10));
+    });
+
+    it('records the request as it was sent, without its query', async () => {
+      const { id, key } = await newKey(['triggers:read']);
+      await fetch(`${api.url}/orders?token=1`, { headers: { 'x-api-key': key, 'user-agent': 'shop/1.0' } });
+      const uses = await eventually(
+        () => vendor.client.apiKeys.listEvents({ params: { id }, query: { type: 'api_key.used' } }),
+        ({ data }) => data.length > 0,
+      );
+      expect(uses.data[0]!.event.data).toMatchObject({
+        method: 'GET',
+        path: '/orders',
+        ip: '127.0.0.1',
+        user_agent: 'shop/1.0',
+      });
+    });
+  });
+
+  it('finds the key where the API wants it, so that other headers belong to the API', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const partner = { credential: 'Partner-Key' };
+    const results = await decide([
+      { options: partner, headers: { 'partner-key': key, authorization: 'Bearer ours', 'x-api-key': 'other' } },
+      { options: partner, headers: { 'x-api-key': key } },
+      { options: { credential: 'Authorization' }, headers: { authorization: `Bearer ${key}`, 'x-api-key': 'other' } },
+      { options: { credential: 'authorization' }, headers: { 'x-api-key': key } },
+      {
+        options: { credential: 'authorization:token' },
+        headers: { authorization: `Token ${key}`, 'x-api-key': 'other' },
+      },
+      { options: { credential: 'authorization:token' }, headers: { authorization: `Bearer ${key}` } },
+      { headers: { 'x-api-key': key, authorization: `bearer  ${key}` } },
+      { headers: { 'x-api-key': key, authorization: 'Basic YTpi' } },
+      { headers: { 'x-api-key': `${key}, ${key}` } },
+      { headers: { 'x-api-key': key, authorization: 'Bearer other' } },
+      { headers: { 'x-api-key': `${key} ${key}` } },
+      { headers: { 'x-api-key': 'x'.repeat(501) } },
+    ]);
+    const codes = (nth: 0 | 1) => results.map((both) => both[nth].code ?? both[nth].caller?.organization_id);
+    const owner = vendor.organizationId;
+    const missing = 'unauthenticated';
+    const expected = [owner, missing, owner, missing, owner, missing, owner, missing];
+    expected.push('multiple_credentials', 'multiple_credentials', 'invalid_key', 'invalid_key');
+    expect([codes(0), codes(1)]).toEqual([expected, expected]);
+    expect(results[5]![0].detail).toBe('Authorization must be Token, a space, and one credential');
+    expect(results[1]![0].detail).toBe('Send an API key in the header Partner-Key');
+  });
+
+  it('refuses with 503 if Keyledger is not well, says why, and names neither key', async () => {
+    const KEY = 'kl_live_0123456789abcdefghijklmnopqrstuvwxyz';
+    const { key: powerless } = await newKey(['usage:read']);
+    const NOT_OURS = /the response is not one of Keyledger$/;
+    let asked = 0;
+    const listeners: [RegExp, RequestListener, timeout?: number][] = [
+      [NOT_OURS, (_, response) => response.end('<html>')],
+      [NOT_OURS, (_, response) => response.end('{"valid":true}')],
+      [NOT_OURS, (_, response) => response.end('['.repeat(9_000))],
+      [NOT_OURS, (_, response) => void endlessText().pipe(response)],
+      [/it responded with 500$/, (_, response) => response.writeHead(500).end('Oops')],
+      [
+        /it responded with 503 overloaded$/,
+        (_, response) => response.writeHead(503).end(`{"code":"overloaded","n":${++asked}}`),
+      ],
+      [/unexpected redirect$/, (_, response) => response.writeHead(307, { location: '/elsewhere' }).end()],
+      [/RemoteProtocolError|ECONNRESET$/, (_, response) => response.destroy()],
+      // The error of the library quotes it.
+      [/RemoteProtocolError|ECONNRESET$/, (incoming) => void incoming.pipe(incoming.socket)],
+      [/no response within 0.3 s$/, () => undefined, 0.3],
+      [/no response within 0.3 s$/, (_, response) => void response.writeHead(200).write('{"valid"'), 0.3],
+      [/no response within 0.3 s$/, drip, 0.3],
+    ];
+    const cases: [RegExp, object][] = [
+      [/ECONNREFUSED$/, { base_url: await closedAddress() }],
+      [/403 insufficient_scope: the key of your service needs the scope/, { api_key: powerless }],
+      [/404 not_found: check base_url$/, { base_url: `${deployment.url}/api/v1` }],
+      [/401 invalid_key: check the key of your service$/, { api_key: 'kl_test_unknown' }],
+    ];
+    for (const [expected, listener, timeout = 60] of listeners) {
+      cases.push([expected, { base_url: await serve(listener), timeout }]);
+    }
+    const results = await decide(cases.map(([, options]) => ({ options, headers: { 'x-api-key': KEY } })));
+    for (const [n, [expected]] of cases.entries()) {
+      for (const decided of results[n]!) {
+        expect(decided).toMatchObject({ status: 503, code: 'verification_unavailable' });
+        expect(decided.reasons).toEqual([expect.stringMatching(expected)]);
+        expect(JSON.stringify(decided)).not.toMatch(new RegExp(`${KEY.slice(-10)}|${serviceKey.slice(-10)}`));
+      }
+    }
+    // By each of the two verifiers once: a repeated use would count twice.
+    expect(asked).toBe(2);
+  });
+
+  it('lets nothing pass by a requirement that is not understood, and refuses options that are not usable', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const needs = [
+      {},
+      { scope: ['triggers:read'] },
+      { scopes: 'triggers:read' },
+      { scopes: [''] },
+      { scopes: [], cost: -1 },
+      { scopes: [], cost: true },
+    ];
+    const refused = await decide(needs.map((need) => ({ need, headers: { 'x-api-key': key } })));
+    for (const { error } of refused.flat())
+      expect(error).toMatch(/A requirement must be|unexpected keyword|missing 1 required/);
+    const [notOne] = await decide([{ need: ['triggers:read'], headers: { 'x-api-key': key }, log: 'full' }]);
+    for (const decided of notOne!) expect(decided).toMatchObject({ status: 503, code: 'verification_unavailable' });
+
+    const options: [object, RegExp][] = [
+      [{ base_url: 'keys.example.com' }, /^base_url must be the address of Keyledger/],
+      [{ base_url: 'ftp://keys.example.com' }, /^base_url must be/],
+      [{ base_url: 'https://ada@keys.example.com' }, /^base_url must be/],
+      [{ base_url: 'https://keys.example.com/?x=1' }, /^base_url must be/],
+      [{ base_url: 'https://' }, /^base_url must be/],
+      [{ base_url: 7 }, /^base_url must be/],
+      [{ api_key: '' }, /^api_key must be a key of Keyledger/],
+      [{ api_key: 'two words' }, /^api_key must be/],
+      [{ credential: 'a key' }, /^credential must be either, the name of a header/],
+      [{ credential: 'authorization:basic' }, /^credential must be/],
+    ];
+    const sentences = await decide(options.map(([one]) => ({ options: one })));
+    for (const [n, [, sentence]] of options.entries()) {
+      for (const { error } of sentences[n]!) expect(error).toMatch(sentence);
+    }
+  });
+
+  it('understands a later Keyledger, whose responses have more fields', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const verification = await vendor.client.apiKeys.verify({ body: { key, scopes: ['triggers:read'] } });
+    const later = { ...verification, later: 1, api_key: { ...verification.api_key, later: 2 } };
+    const base_url = await serve((_, response) => response.end(JSON.stringify(later)));
+    const [both] = await decide([{ options: { base_url }, headers: { 'x-api-key': key } }]);
+    for (const decided of both!)
+      expect(decided).toMatchObject({ valid: true, caller: { organization_id: vendor.organizationId } });
+  });
+
+  it('verifies in a process that has been forked, and after event loops have ended', async () => {
+    const { key } = await newKey(['triggers:read']);
+    await writeFile(join(project, 'fork.py'), FORKED);
+    const env = { KEYLEDGER: deployment.url, KEYLEDGER_SERVICE_KEY: serviceKey, KEY: key };
+    const { stdout } = await run(venv('python'), ['fork.py'], { cwd: project, env });
+    expect(stdout.trim().split('\n')).toEqual(['True', 'True', 'True', 'True']);
+  });
+
+  it('has types that a strict checker accepts, and that name mistakes', async () => {
+    const good = (await example('fastapi')).replaceAll(/^async def .*\)/gm, '$& -> object');
+    const mistakes = 'require_key(verifier, scope=["triggers:read"])\nverifier.base_url\n';
+    await writeFile(join(project, 'good.py'), good);
+    await writeFile(join(project, 'bad.py'), `${good}${mistakes}`);
+    await writeFile(join(project, 'mypy.ini'), MYPY_SETTINGS);
+    const checked = run(venv('python'), ['-m', 'mypy', '-p', 'keyledger', '-m', 'good', '-m', 'bad'], { cwd: project });
+    const { stdout } = await checked.catch((error: { stdout: string }) => error);
+    expect(stdout.match(/^.*error: .*$/gm)).toEqual([
+      expect.stringMatching(/^bad\.py.*Unexpected keyword argument "scope"/),
+      expect.stringMatching(/^bad\.py.*has no attribute "base_url"/),
+    ]);
+  });
+});
