@@ -89,12 +89,14 @@ inChromium('usage and credits', () => {
     await total('Credits').getByText('17').waitFor();
     await part('Top endpoints').getByText('GET /orders/:id').waitFor();
     const orders = part('Top endpoints').getByRole('listitem').filter({ hasText: '/orders/:id' });
-    await until(async () => expect(await orders.innerText()).toMatch(/1 denied\s*4$/));
+    await until(async () => expect(await orders.innerText()).toMatch(/\s4\s+-33% from 6\s+1 denied$/));
     await part('Top keys').getByRole('link', { name: 'Production server' }).waitFor();
+    await part('Top keys').getByRole('listitem').filter({ hasText: 'Web shop' }).getByText('None before').waitFor();
     await part('Top keys')
       .getByText(`key_…${deleted.slice(-6)}`)
       .waitFor();
     await part('Denials by reason').getByText('A scope is missing').waitFor();
+    await part('Denials by reason').getByText('None before').waitFor();
     await page.getByRole('figure', { name: /Accepted 5, Denied 1/ }).waitFor();
     await page.locator('figure svg').first().waitFor();
     await expectAccessible(page);
