@@ -29,10 +29,9 @@ export function BarList({ title, items, nothing }: Props) {
   return (
     <Paper component="section" withBorder p="lg" aria-label={title}>
       <Title order={2}>{title}</Title>
-      <Text size="xs" c="dimmed" mb="md">
-        Compared with the previous period
+      <Text size={items.length === 0 ? 'sm' : 'xs'} c="dimmed" mb="md">
+        {items.length === 0 ? nothing : 'Compared with the previous period'}
       </Text>
-      {items.length === 0 && <Text c="dimmed">{nothing}</Text>}
       <ol className="bar-list">
         {items.slice(0, ROWS).map(({ key, label, count, before, note, colour }) => (
           <li key={key}>
