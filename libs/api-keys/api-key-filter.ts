@@ -27,6 +27,7 @@ export interface ApiKeyFilter {
   readonly expiresWithinDays?: number | undefined;
   readonly neverExpires?: boolean | undefined;
   readonly noRateLimit?: boolean | undefined;
+  readonly imported?: boolean | undefined;
 }
 
 /** Adds a value to a statement, and returns its placeholder. */
@@ -83,6 +84,7 @@ export function conditionsOf(within: KeysWithin, filter: ApiKeyFilter, now: Date
     conditions.push(`k.expires_at > ${instant(now)}`, `k.expires_at <= ${inDays(expiresWithinDays)}`);
   if (filter.neverExpires) conditions.push('k.expires_at IS NULL');
   if (filter.noRateLimit) conditions.push(NO_RATE_LIMIT);
+  if (filter.imported) conditions.push('k.imported');
   if (unusedForDays) conditions.push(unusedSince(inDays(-unusedForDays)));
   return conditions.join(' AND ');
 }

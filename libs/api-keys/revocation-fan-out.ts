@@ -106,7 +106,8 @@ export class RevocationFanOut {
 
   async #oldestAge(): Promise<number> {
     const { rows } = await this.pool.query<{ age: number }>(
-      'SELECT coalesce(extract(epoch FROM now() - min(revoked_at)), 0)::float8 AS age FROM api_key_revocation',
+      // The time is that of the node, whose clock may be a little ahead of the database's.
+      'SELECT greatest(extract(epoch FROM now() - min(revoked_at)), 0)::float8 AS age FROM api_key_revocation',
     );
     return rows[0]!.age;
   }

@@ -165,7 +165,7 @@ describe('a key of a deleted project, before the worker has updated its row', ()
     const project = await newProject();
     await newKey(project);
     await deleteProject(project);
-    expect(await age()).toBeGreaterThan(0);
+    expect(await eventually(age, (seconds) => seconds > 0)).toBeGreaterThan(0);
     await workOff();
     expect(await age()).toBe(0);
   });

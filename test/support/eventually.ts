@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** An acknowledged use is in the audit log, and counted, within this time. */
-export const VISIBLE_WITHIN_MS = 2_000;
-/** Much longer than any operation takes. Tests assert a shorter time only where the product guarantees it. */
+/** Much longer than any operation takes. */
 const PATIENCE_MS = 20_000;
 
 /** Repeats the call until the result is as wanted, or returns the last one after the timeout. */

@@ -45,9 +45,12 @@ describe('the target of a request', () => {
 
   it('is parsed in linear time', () => {
     for (const part of ['%', '%41', '%C3', '&', '&%', '=', '/', '%00', '?']) {
-      const startedAt = performance.now();
-      targetFault(`/?${part.repeat(16_384 / part.length)}`);
-      expect(performance.now() - startedAt).toBeLessThan(100);
+      const times = Array.from({ length: 3 }, () => {
+        const startedAt = performance.now();
+        targetFault(`/?${part.repeat(16_384 / part.length)}`);
+        return performance.now() - startedAt;
+      });
+      expect(Math.min(...times)).toBeLessThan(100);
     }
   });
 });
