@@ -3,11 +3,14 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import type { Account } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
 import { inChromium } from './in-chromium.js';
-import { moveTo, startDashboard, until, type Dashboard } from './dashboard.js';
-import { cutTexts, countShifts, shiftOf, sticksOut } from './layout.js';
+import { expectAccessible, expectNoComplaints, startDashboard, until, type Dashboard } from './dashboard.js';
+import { keyboardFaults } from './keyboard.js';
+import { cutTexts, shiftOf, sticksOut } from './layout.js';
 
-const WIDTHS = (process.env['WIDTHS'] ?? '360,768,1100,1440,1920').split(',').map(Number);
+/** The last one is that of the checks which need only one. */
+const WIDTHS = (process.env['WIDTHS'] ?? '360,768,1100,1920,1440').split(',').map(Number);
 const MOST_SHIFT = 0.05;
 /** As long as the API allows, without a place to break. */
 const LONG = 'Unbroken'.repeat(12);
@@ -20,9 +23,16 @@ interface World {
   readonly projectId: string;
   readonly keyId: string;
   readonly userId: string;
+  /** Has no keys, projects or uses. */
+  readonly emptyId: string;
 }
 
-/** The addresses at which each route of the dashboard is looked at. */
+/** A page of an organization with data, and of one without. */
+const inBoth =
+  (path: string) =>
+  ({ organizationId, emptyId }: World) => [`/org/${organizationId}${path}`, `/org/${emptyId}${path}`];
+
+/** The addresses at which each route of the dashboard is looked at: the first one in all ways. */
 const visits: Readonly<Record<string, (world: World) => readonly string[]>> = {
   '/': () => [],
   '/sign-in': () => ['/sign-in'],
@@ -31,11 +41,11 @@ const visits: Readonly<Record<string, (world: World) => readonly string[]>> = {
   '/password-reset': () => ['/password-reset'],
   '/account': () => ['/account'],
   '/org/$organizationId': () => [],
-  '/org/$organizationId/settings/api-keys': ({ organizationId: id }) => [`/org/${id}/settings/api-keys`],
+  '/org/$organizationId/settings/api-keys': inBoth('/settings/api-keys'),
   '/org/$organizationId/settings/api-keys/$keyId': ({ organizationId: id, keyId }) => [
     `/org/${id}/settings/api-keys/${keyId}`,
   ],
-  '/org/$organizationId/projects': ({ organizationId: id }) => [`/org/${id}/projects`],
+  '/org/$organizationId/projects': inBoth('/projects'),
   '/org/$organizationId/projects/$projectId/api-keys': ({ organizationId: id, projectId }) => [
     `/org/${id}/projects/${projectId}/api-keys`,
   ],
@@ -50,8 +60,8 @@ const visits: Readonly<Record<string, (world: World) => readonly string[]>> = {
   '/org/$organizationId/audit/report': ({ organizationId: id }) => [`/org/${id}/audit/report`],
   '/org/$organizationId/start': ({ organizationId: id }) => [`/org/${id}/start`],
   '/org/$organizationId/integrity': ({ organizationId: id }) => [`/org/${id}/integrity`],
-  '/org/$organizationId/usage': ({ organizationId: id }) => [`/org/${id}/usage`],
-  '/org/$organizationId/settings/members': ({ organizationId: id }) => [`/org/${id}/settings/members`],
+  '/org/$organizationId/usage': ({ organizationId: id, emptyId }) => [`/org/${id}/usage`, `/org/${emptyId}/usage`],
+  '/org/$organizationId/settings/members': inBoth('/settings/members'),
   '/org/$organizationId/settings': ({ organizationId: id }) => [`/org/${id}/settings`],
   '/operator': () => [],
   '/operator/organizations': () => ['/operator/organizations'],
@@ -59,6 +69,24 @@ const visits: Readonly<Record<string, (world: World) => readonly string[]>> = {
   '/operator/operators': () => ['/operator/operators'],
   '/operator/service-keys': () => ['/operator/service-keys'],
   '/operator/audit': ({ userId }) => ['/operator/audit', `/operator/audit?actor_user_id=${userId}`],
+};
+
+const ofOrganization =
+  (path: string) =>
+  ({ organizationId: id }: World) =>
+    `/org/${id}${path}`;
+const asOperator = ({ organizationId: id }: World) => `/operator/organizations/${id}`;
+
+/** The dialogs with a form, and what opens them. */
+const forms: Readonly<Record<string, { path: (world: World) => string; clicks: readonly (string | RegExp)[] }>> = {
+  'create a key': { path: ofOrganization('/settings/api-keys'), clicks: [/^Create/] },
+  'create a project': { path: ofOrganization('/projects'), clicks: ['Create project'] },
+  'edit a project': { path: ofOrganization('/projects'), clicks: [/^Actions for/, 'Edit'] },
+  'invite a member': { path: ofOrganization('/settings/members'), clicks: ['Invite'] },
+  'invite an operator': { path: () => '/operator/operators', clicks: ['Invite'] },
+  'suspend an organization': { path: asOperator, clicks: ['Suspend…'] },
+  'set a retention': { path: asOperator, clicks: ['Set the days…'] },
+  'grant credits': { path: asOperator, clicks: ['Grant'] },
 };
 
 const withoutSession = ['/sign-in', '/register', '/invitation', '/password-reset'];
@@ -87,31 +115,70 @@ inChromium('every page', () => {
   });
 
   it.each(Object.entries(visits))(
-    'at %s fits any screen, is read whole and stays in its place',
+    'at %s fits any screen, stays in its place while it loads, and is for every user',
     async (route, paths) => {
       const tab = withoutSession.includes(route) ? outside : page;
       const faults: string[] = [];
-      for (const path of paths(world)) {
-        await tab.setViewportSize({ width: 1440, height: 900 });
-        await countShifts(tab);
-        await (tab === outside ? moveTo(tab, path) : dashboard.open(tab, path));
-        await settled(tab);
+      for (const [at, path] of paths(world).entries()) {
+        await load(tab, path);
         const { sum, what } = await shiftOf(tab);
         const german = GERMAN.exec(await tab.locator('body').innerText());
         if (german) faults.push(`${path} is not in English: ${german[0]}`);
         if (sum >= MOST_SHIFT) faults.push(`shifts by ${sum.toFixed(3)}`, ...what);
-        for (const width of WIDTHS) {
+        for (const width of at === 0 ? WIDTHS : [WIDTHS[0]!, WIDTHS.at(-1)!]) {
           await tab.setViewportSize({ width, height: 900 });
           await tab.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
           await settled(tab);
           faults.push(...[...(await sticksOut(tab)), ...(await cutTexts(tab))].map((fault) => `${width} ${fault}`));
           await picture(tab, path, width);
         }
+        await expectAccessible(tab);
+        // The navigation is the same on each page.
+        const within = route === '/account' || tab === outside ? 'body' : '#main';
+        if (at === 0) faults.push(...(await keyboardFaults(tab, within)));
+        expectNoComplaints(tab);
       }
       expect(faults).toEqual([]);
     },
   );
+
+  it.each(Object.entries(forms))('asks before it discards what was typed to %s', async (_, { path, clicks }) => {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await dashboard.open(page, path(world));
+    const open = async () => {
+      for (const name of clicks)
+        await page.getByRole('button', { name }).or(page.getByRole('menuitem', { name })).first().click();
+      await field.waitFor();
+    };
+    const dialog = page.getByRole('dialog').first();
+    const field = dialog.locator('input:not([type="radio"], [type="checkbox"], [type="hidden"])').first();
+    const question = page.getByRole('dialog', { name: 'Discard your changes?' });
+    await open();
+    await field.focus();
+    await page.keyboard.press('Escape');
+    await field.waitFor({ state: 'detached' });
+    await open();
+    await field.fill('7');
+    await page.keyboard.press('Escape');
+    await question.waitFor();
+    await page.keyboard.press('Escape');
+    await question.waitFor({ state: 'detached' });
+    expect(await field.inputValue()).toBe('7');
+    await page.mouse.click(5, 450);
+    await question.getByRole('button', { name: 'Discard' }).click();
+    await field.waitFor({ state: 'detached' });
+    expect(await question.count()).toBe(0);
+    expectNoComplaints(page);
+  });
 });
+
+/** As a user who opens the address for the first time. */
+async function load(tab: Page, path: string): Promise<void> {
+  await tab.setViewportSize({ width: WIDTHS.at(-1)!, height: 900 });
+  await tab.evaluate('localStorage.clear()');
+  await tab.goto(path);
+  await settled(tab);
+}
 
 async function picture(page: Page, path: string, width: number) {
   const folder = process.env['PICTURES'];
@@ -164,5 +231,13 @@ async function newWorld(dashboard: Dashboard, operator: Account): Promise<World>
   await own.apiKeys.rotate({ params: { id: key.id }, body: { grace_period_seconds: 3600 } });
   await own.apiKeys.update({ params: { id: short.id }, body: { description: `first line\n${LONG}\nthird line` } });
   await own.deployment.placeLegalHold({ params: { id }, body: { reason: LONG } });
-  return { organizationId: id, projectId, keyId: key.id, userId: operator.userId };
+  // So the pages of operators have the notice of an unknown proxy.
+  await fetch(`${dashboard.url}/authz`);
+  await allIngested(dashboard);
+  // A relative time is longest in tens of minutes.
+  await dashboard.sql.query(
+    `ALTER TABLE api_key_usage DISABLE TRIGGER USER;
+     UPDATE api_key_usage SET last_used_at = last_used_at - interval '50 minutes'`,
+  );
+  return { organizationId: id, projectId, keyId: key.id, userId: operator.userId, emptyId: operator.organizationId };
 }

@@ -6,11 +6,7 @@ export interface Shift {
   readonly what: readonly string[];
 }
 
-/** From now on, {@link shiftOf} counts what moves in this document. In the next document it counts everything. */
-export async function countShifts(page: Page): Promise<void> {
-  await page.evaluate('globalThis.shiftsFrom = performance.now()');
-}
-
+/** What moved in this document since it was loaded. */
 export function shiftOf(page: Page): Promise<Shift> {
   return page.evaluate<Shift>(`(async () => {
     const all = await new Promise((resolve) => {
@@ -19,8 +15,7 @@ export function shiftOf(page: Page): Promise<Shift> {
       // Without any shift, there is no call.
       setTimeout(() => resolve([]), 100);
     });
-    const from = globalThis.shiftsFrom ?? 0;
-    const shifts = all.filter(({ hadRecentInput, startTime }) => !hadRecentInput && startTime >= from);
+    const shifts = all.filter(({ hadRecentInput }) => !hadRecentInput);
     const nameOf = (node) => node?.nodeType === 1 ? node.outerHTML.slice(0, 100) : node?.textContent?.slice(0, 60);
     const rect = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(' ');
     return {

@@ -35,8 +35,6 @@ inChromium('an operator in the dashboard', () => {
     await newOrganization('Globex');
     await moveTo(page, '/operator/organizations');
     await page.getByRole('link', { name: 'Globex' }).waitFor();
-    await expectAccessible(page);
-    await expectFitsNarrowly(page);
     await page.getByRole('searchbox').fill('northw');
     await page.getByRole('link', { name: 'Globex' }).waitFor({ state: 'detached' });
     await page.reload();
@@ -70,8 +68,6 @@ inChromium('an operator in the dashboard', () => {
     await page.getByRole('button', { name: 'Search', exact: true }).click();
     await page.waitForURL(new RegExp(`request_id=${request}`));
     await page.getByRole('link', { name: 'Initech' }).waitFor();
-    await expectAccessible(page);
-    await expectFitsNarrowly(page);
     await page.reload();
     await page.getByRole('link', { name: 'Initech' }).click();
     await page.waitForURL(new RegExp(`/org/${id}/audit\\?request_id=${request}`));
@@ -186,12 +182,9 @@ inChromium('an operator in the dashboard', () => {
     await dialog.getByLabel('Reason').fill('Case 4711');
     await dialog.getByRole('button', { name: 'Place the hold' }).click();
     await page.getByText('nothing is removed: Case 4711').waitFor();
-    await expectAccessible(page);
     const asOwner = await dashboard.signedIn(ada, `/org/${id}/settings`);
     await asOwner.getByText('Events are kept for 400 days.').waitFor();
     await asOwner.getByText('nothing is removed: Case 4711').waitFor();
-    await expectAccessible(asOwner);
-    await expectFitsNarrowly(asOwner);
     await expectCleanEnd(asOwner);
     await page.getByRole('button', { name: 'Lift the hold…' }).click();
     await dialog.getByRole('button', { name: 'Lift' }).click();
@@ -220,8 +213,6 @@ inChromium('an operator in the dashboard', () => {
       low_below: 100,
     });
     await dialog.waitFor({ state: 'detached' });
-    await expectAccessible(page);
-    await expectFitsNarrowly(page);
     await page.getByRole('button', { name: 'Remove the balance…' }).click();
     await dialog.getByRole('button', { name: 'Remove the balance' }).click();
     await page.getByText('No balance: uses are not charged').waitFor();
@@ -273,8 +264,6 @@ inChromium('an operator in the dashboard', () => {
   it('invites another operator and removes them; the last operator cannot be removed', async () => {
     await moveTo(page, '/operator/operators');
     await page.getByText('Last operator').waitFor();
-    await expectAccessible(page);
-    await expectFitsNarrowly(page);
     await page.getByRole('button', { name: 'Invite' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('button', { name: 'Create the link' }).click();
@@ -336,8 +325,6 @@ inChromium('an operator in the dashboard', () => {
     });
     await dashboard.open(page, '/operator/service-keys');
     await page.getByRole('row', { name: /Gateway.*The company/ }).waitFor();
-    await expectAccessible(page);
-    await expectFitsNarrowly(page);
     await page.getByRole('button', { name: 'Revoke Gateway' }).click();
     await page.getByRole('dialog').getByLabel(/^Type/).fill('Gateway');
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke this key' }).click();

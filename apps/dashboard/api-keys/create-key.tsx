@@ -49,15 +49,17 @@ export function CreateKey({ organization, projectId, onClose }: Props) {
       onRotated={(secretKey) => created && setCreated({ ...created, secretKey })}
       onClose={onClose}
     >
-      <NewKey
-        organization={organization}
-        projectId={projectId}
-        onCancel={onClose}
-        onCreated={(result) => {
-          setCreated(result);
-          void refreshApiKeys(queries);
-        }}
-      />
+      {(close) => (
+        <NewKey
+          organization={organization}
+          projectId={projectId}
+          onCancel={close}
+          onCreated={(result) => {
+            setCreated(result);
+            void refreshApiKeys(queries);
+          }}
+        />
+      )}
     </SecretDrawer>
   );
 }

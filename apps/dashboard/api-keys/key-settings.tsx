@@ -34,7 +34,7 @@ interface Props {
 export function KeySettings({ organization, current }: Props) {
   const settings = useSettings(current);
   const save = useSave(settings);
-  const guard = useLeaveGuard(settings.own.length > 0);
+  const guard = useLeaveGuard(() => settings.own.length > 0);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
       <Title order={2} mb="md" id="key-settings">

@@ -62,10 +62,11 @@ function Columns({ selects }: { readonly selects: boolean }) {
       <col style={{ width: 127 }} />
       <col style={{ width: 56 }} />
       <col style={{ width: '10%' }} />
+      {/* "59 minutes ago" must fit. */}
+      <col style={{ width: 117 }} />
+      <col style={{ width: 117 }} />
       <col style={{ width: 104 }} />
-      <col style={{ width: 104 }} />
-      <col style={{ width: 104 }} />
-      <col style={{ width: 99 }} />
+      <col style={{ width: 108 }} />
       <col style={{ width: 148 }} />
       <col style={{ width: 40 }} />
     </colgroup>

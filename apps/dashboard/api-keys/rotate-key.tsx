@@ -50,31 +50,35 @@ export function RotateKey({ apiKey, onClose }: Props) {
       onRotated={setSecretKey}
       onClose={onClose}
     >
-      <Stack>
-        <Text>
-          The key gets a new secret and keeps everything else, such as its public key, scopes and expiry. Last used:{' '}
-          <Time at={apiKey.last_used_at} otherwise="never" />.
-        </Text>
-        <Radio.Group label="When does the current secret stop working?" value={grace} onChange={setGrace}>
-          <Stack gap="xs" mt="xs">
-            {graces.map(({ seconds, label, description }) => (
-              <Radio key={seconds} value={String(seconds)} label={label} description={description} />
-            ))}
+      {(close) => (
+        <>
+          <Stack>
+            <Text>
+              The key gets a new secret and keeps everything else, such as its public key, scopes and expiry. Last used:{' '}
+              <Time at={apiKey.last_used_at} otherwise="never" />.
+            </Text>
+            <Radio.Group label="When does the current secret stop working?" value={grace} onChange={setGrace}>
+              <Stack gap="xs" mt="xs">
+                {graces.map(({ seconds, label, description }) => (
+                  <Radio key={seconds} value={String(seconds)} label={label} description={description} />
+                ))}
+              </Stack>
+            </Radio.Group>
+            <Text size="sm" c="dimmed">
+              A secret from an earlier rotation stops working at once.
+            </Text>
+            <ErrorState error={rotate.error} />
           </Stack>
-        </Radio.Group>
-        <Text size="sm" c="dimmed">
-          A secret from an earlier rotation stops working at once.
-        </Text>
-        <ErrorState error={rotate.error} />
-      </Stack>
-      <Group className="form-footer" justify="flex-end" mt="md">
-        <Button variant="default" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button loading={rotate.isPending} onClick={() => rotate.mutate()}>
-          Rotate
-        </Button>
-      </Group>
+          <Group className="form-footer" justify="flex-end" mt="md">
+            <Button variant="default" onClick={close}>
+              Cancel
+            </Button>
+            <Button loading={rotate.isPending} onClick={() => rotate.mutate()}>
+              Rotate
+            </Button>
+          </Group>
+        </>
+      )}
     </SecretDrawer>
   );
 }

@@ -1,6 +1,7 @@
 import { Button, Drawer, Group } from '@mantine/core';
-import { useState, type ReactNode } from 'react';
-import { LeaveQuestion, useLeaveGuard } from '../ui/leave-guard.js';
+import { useRef, useState, type ReactNode } from 'react';
+import { useChangedFields } from '../ui/changed-fields.js';
+import { LeaveQuestion, UnsavedQuestion, useLeaveGuard } from '../ui/leave-guard.js';
 import type { ApiKey } from './api-keys.js';
 import { KeyPairShown } from './key-pair.js';
 import { LostSecret } from './lost-secret.js';
@@ -18,14 +19,20 @@ interface Props {
   /** Called with another secret, after the first one was lost. */
   readonly onRotated: (secretKey: string) => void;
   readonly onClose: () => void;
-  /** The form that makes the secret. */
-  readonly children: ReactNode;
+  /** The form that makes the secret. It calls `close` when the user cancels it. */
+  readonly children: (close: () => void) => ReactNode;
 }
 
 /** Shows a form and then the key pair that it made, once. The secret does not outlive the drawer. */
 export function SecretDrawer({ title, made, onRotated, onClose, children }: Props) {
   const [copied, setCopied] = useState(false);
-  const guard = useLeaveGuard(made?.secretKey !== undefined && !copied, onClose);
+  const form = useRef<HTMLDivElement>(null);
+  const changed = useChangedFields(form);
+  const close = () => {
+    changed.forget();
+    onClose();
+  };
+  const guard = useLeaveGuard(() => (made ? made.secretKey !== undefined && !copied : changed.exist()), close);
   return (
     <>
       <Drawer
@@ -37,7 +44,11 @@ export function SecretDrawer({ title, made, onRotated, onClose, children }: Prop
         title={title}
         closeOnClickOutside={!made}
       >
-        {!made && children}
+        {!made && (
+          <div ref={form} onFocusCapture={changed.remember}>
+            {children(close)}
+          </div>
+        )}
         {made?.secretKey !== undefined && (
           <KeyPairShown
             pair={{ publicKey: made.apiKey.public_key, secretKey: made.secretKey }}
@@ -53,14 +64,18 @@ export function SecretDrawer({ title, made, onRotated, onClose, children }: Prop
           </Group>
         )}
       </Drawer>
-      <LeaveQuestion
-        {...guard.question}
-        title="The secret key is not copied yet"
-        leave="Leave without copying"
-        stay="Stay and copy it"
-      >
-        It cannot be shown again. Without it, you must rotate the key before you can use it.
-      </LeaveQuestion>
+      {made ? (
+        <LeaveQuestion
+          {...guard.question}
+          title="The secret key is not copied yet"
+          leave="Leave without copying"
+          stay="Stay and copy it"
+        >
+          It cannot be shown again. Without it, you must rotate the key before you can use it.
+        </LeaveQuestion>
+      ) : (
+        <UnsavedQuestion {...guard.question} />
+      )}
     </>
   );
 }

@@ -10,7 +10,7 @@ import { useRemembered } from './browser-memory.js';
 import { CheckpointSection } from './checkpoint-section.js';
 import { LogStatus } from './log-status.js';
 import { logStateOf, reasonOf } from './outcome.js';
-import { latestQuery } from './queries.js';
+import { latestQuery, witnessesQuery } from './queries.js';
 import { WhatIsProven } from './what-is-proven.js';
 import { WholeLogSection } from './whole-log-section.js';
 
@@ -25,7 +25,10 @@ function Integrity({ organizationId }: { readonly organizationId: string }) {
   const remembered = stored instanceof ProofError ? null : stored;
   const isHalted = stored instanceof ProofError || remembered?.alarm !== undefined;
   const latest = useQuery({ ...latestQuery(organizationId), enabled: !isHalted });
+  const witnesses = useQuery({ ...witnessesQuery(organizationId), enabled: remembered !== null });
   const state = logStateOf(stored, latest);
+  // A section that is shown later than others would move those below it.
+  const isComplete = state.state !== 'verifying' && (remembered === null || !witnesses.isPending);
   if (latest.error && reasonOf(latest.error) === 'forbidden') return <NotForYou organizationId={organizationId} />;
   return (
     <>
@@ -45,14 +48,18 @@ function Integrity({ organizationId }: { readonly organizationId: string }) {
       />
       <Stack>
         <LogStatus {...{ organizationId, state, remembered }} onRetry={() => void latest.refetch()} />
-        {remembered && <CheckpointSection {...{ organizationId, remembered }} />}
-        <WholeLogSection
-          organizationId={organizationId}
-          whole={remembered?.whole}
-          possible={!isHalted && state.state !== 'unavailable'}
-        />
-        <WhatIsProven />
-        <AuditorCommands organizationId={organizationId} vkey={remembered?.vkey} />
+        {isComplete && (
+          <>
+            {remembered && <CheckpointSection {...{ organizationId, remembered }} />}
+            <WholeLogSection
+              organizationId={organizationId}
+              whole={remembered?.whole}
+              possible={!isHalted && state.state !== 'unavailable'}
+            />
+            <WhatIsProven />
+            <AuditorCommands organizationId={organizationId} vkey={remembered?.vkey} />
+          </>
+        )}
       </Stack>
     </>
   );

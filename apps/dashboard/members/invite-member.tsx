@@ -17,10 +17,10 @@ interface Props {
   readonly onClose: () => void;
 }
 
-export function InviteMember({ opened, ...props }: Props) {
+export function InviteMember({ opened, onClose, ...props }: Props) {
   return (
-    <OneTimeLinkDialog opened={opened} onClose={props.onClose} title="Invite a member">
-      {(onMade) => <Invitation {...props} onMade={onMade} />}
+    <OneTimeLinkDialog opened={opened} onClose={onClose} title="Invite a member">
+      {(onMade, close) => <Invitation {...props} onMade={onMade} onClose={close} />}
     </OneTimeLinkDialog>
   );
 }

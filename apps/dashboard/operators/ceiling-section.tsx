@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Modal, Radio, ScrollArea, Stack, TagsInput, Text, TextInput } from '@mantine/core';
+import { Button, Checkbox, Group, Radio, ScrollArea, Stack, TagsInput, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconSearch } from '@tabler/icons-react';
@@ -9,6 +9,7 @@ import { ScopeCeiling } from '../organization/scope-ceiling.js';
 import { scopesQuery } from '../organization/scopes.js';
 import { api } from '../session/session.js';
 import { ErrorState } from '../ui/error-state.js';
+import { FormDialog } from '../ui/form-dialog.js';
 import { Section } from '../ui/section.js';
 import { groupsOf, isCovered, othersOf, wrongScope, type ScopeGroup } from './ceiling.js';
 import { useOrganizationChanged } from './organization-changed.js';
@@ -26,9 +27,9 @@ export function CeilingSection({ organization }: { readonly organization: Organi
       }
     >
       <ScopeCeiling ceiling={organization.scope_ceiling} />
-      <Modal opened={opened} onClose={dialog.close} title={`Scope ceiling of ${organization.name}`} size="lg">
-        <CeilingForm organization={organization} onClose={dialog.close} />
-      </Modal>
+      <FormDialog opened={opened} onClose={dialog.close} title={`Scope ceiling of ${organization.name}`} size="lg">
+        {(close) => <CeilingForm organization={organization} onClose={close} />}
+      </FormDialog>
     </Section>
   );
 }

@@ -1,4 +1,4 @@
-import { Alert, Modal, Stack, TextInput } from '@mantine/core';
+import { Alert, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -8,6 +8,7 @@ import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
+import { FormDialog } from '../ui/form-dialog.js';
 import { balanceQuery, grantsQuery } from './queries.js';
 import { FormButtons } from '../ui/form-buttons.js';
 import { counted, inDigits } from '../ui/format.js';
@@ -29,11 +30,11 @@ interface Values {
 
 const MOST_CREDITS = 1_000_000_000_000;
 
-export function GrantCredits({ opened, ...props }: Props) {
+export function GrantCredits({ opened, onClose, ...props }: Props) {
   return (
-    <Modal opened={opened} onClose={props.onClose} title={`Grant credits to ${props.organization.name}`}>
-      <GrantForm {...props} />
-    </Modal>
+    <FormDialog opened={opened} onClose={onClose} title={`Grant credits to ${props.organization.name}`}>
+      {(close) => <GrantForm {...props} onClose={close} />}
+    </FormDialog>
   );
 }
 

@@ -24,10 +24,10 @@ interface Props {
 }
 
 /** Asks for an email address and shows the created link. */
-export function LinkByEmail({ opened, ...props }: Props) {
+export function LinkByEmail({ opened, onClose, ...props }: Props) {
   return (
-    <OneTimeLinkDialog opened={opened} onClose={props.onClose} title={props.title}>
-      {(onMade) => <LinkForm {...props} onMade={onMade} />}
+    <OneTimeLinkDialog opened={opened} onClose={onClose} title={props.title}>
+      {(onMade, close) => <LinkForm {...props} onMade={onMade} onClose={close} />}
     </OneTimeLinkDialog>
   );
 }

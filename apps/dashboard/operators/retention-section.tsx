@@ -1,4 +1,4 @@
-import { Button, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
@@ -9,6 +9,7 @@ import { api } from '../session/session.js';
 import { ConfirmDialog } from '../ui/confirm-dialog.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormButtons } from '../ui/form-buttons.js';
+import { FormDialog } from '../ui/form-dialog.js';
 import { FormError } from '../ui/form-error.js';
 import { Section } from '../ui/section.js';
 import { WholeNumberInput } from '../ui/whole-number-input.js';
@@ -34,15 +35,15 @@ export function RetentionSection({ organization }: { readonly organization: Orga
       }
     >
       <AuditRetention organizationId={id} />
-      <Modal opened={changing} onClose={daysDialog.close} title={`Retention of ${name}`}>
-        <DaysForm id={id} days={retention?.days ?? null} onClose={daysDialog.close} />
-      </Modal>
+      <FormDialog opened={changing} onClose={daysDialog.close} title={`Retention of ${name}`}>
+        {(close) => <DaysForm id={id} days={retention?.days ?? null} onClose={close} />}
+      </FormDialog>
       {retention?.hold ? (
         <LiftHold organization={organization} opened={holding} onClose={holdDialog.close} />
       ) : (
-        <Modal opened={holding} onClose={holdDialog.close} title={`Legal hold on ${name}`}>
-          <HoldForm id={id} onClose={holdDialog.close} />
-        </Modal>
+        <FormDialog opened={holding} onClose={holdDialog.close} title={`Legal hold on ${name}`}>
+          {(close) => <HoldForm id={id} onClose={close} />}
+        </FormDialog>
       )}
     </Section>
   );

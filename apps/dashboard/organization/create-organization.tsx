@@ -1,10 +1,11 @@
-import { Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { api } from '../session/session.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
+import { FormDialog } from '../ui/form-dialog.js';
 import { organizationsQuery } from './organizations.js';
 import { FormButtons } from '../ui/form-buttons.js';
 
@@ -16,9 +17,9 @@ interface Props {
 /** Opens the first steps of the new organization after creating it. */
 export function CreateOrganization({ opened, onClose }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title="Create an organization">
-      <CreateForm onClose={onClose} />
-    </Modal>
+    <FormDialog opened={opened} onClose={onClose} title="Create an organization">
+      {(close) => <CreateForm onClose={close} />}
+    </FormDialog>
   );
 }
 

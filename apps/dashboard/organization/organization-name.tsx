@@ -53,7 +53,7 @@ function NameForm({ id, before }: { readonly id: string; readonly before: Read }
       else form.setErrors(fieldErrors(error));
     },
   });
-  const guard = useLeaveGuard(form.isDirty());
+  const guard = useLeaveGuard(() => form.isDirty());
   const submit = ({ name }: { name: string }) => save.mutate({ name, etag: before.etag });
   const take = () => {
     form.setInitialValues({ name: before.name });

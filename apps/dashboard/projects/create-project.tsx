@@ -1,10 +1,11 @@
-import { Modal, Stack } from '@mantine/core';
+import { Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api } from '../session/session.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
+import { FormDialog } from '../ui/form-dialog.js';
 import { bodyOf, ProjectFields, type ProjectValues } from './project-fields.js';
 import { PROJECTS } from './queries.js';
 import { FormButtons } from '../ui/form-buttons.js';
@@ -15,11 +16,11 @@ interface Props {
   readonly onClose: () => void;
 }
 
-export function CreateProject({ opened, ...props }: Props) {
+export function CreateProject({ opened, onClose, ...props }: Props) {
   return (
-    <Modal opened={opened} onClose={props.onClose} title="Create a project">
-      <CreateForm {...props} />
-    </Modal>
+    <FormDialog opened={opened} onClose={onClose} title="Create a project">
+      {(close) => <CreateForm {...props} onClose={close} />}
+    </FormDialog>
   );
 }
 

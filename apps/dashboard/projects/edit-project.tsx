@@ -1,4 +1,4 @@
-import { Modal, Skeleton, Stack } from '@mantine/core';
+import { Skeleton, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -7,6 +7,7 @@ import { api } from '../session/session.js';
 import { ErrorState } from '../ui/error-state.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormButtons } from '../ui/form-buttons.js';
+import { FormDialog } from '../ui/form-dialog.js';
 import { isChangedMeanwhile, SaveError } from '../ui/save-error.js';
 import { bodyOf, ProjectFields, type ProjectValues } from './project-fields.js';
 import { PROJECTS, type Project } from './queries.js';
@@ -19,9 +20,9 @@ interface Props {
 
 export function EditProject({ project, opened, onClose }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title={`Edit ${project.name}`}>
-      <Loaded id={project.id} onClose={onClose} />
-    </Modal>
+    <FormDialog opened={opened} onClose={onClose} title={`Edit ${project.name}`}>
+      {(close) => <Loaded id={project.id} onClose={close} />}
+    </FormDialog>
   );
 }
 

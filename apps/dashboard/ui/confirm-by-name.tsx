@@ -1,6 +1,7 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type FormEvent, type ReactNode } from 'react';
 import { ErrorState } from './error-state.js';
+import { FormDialog } from './form-dialog.js';
 
 interface Props {
   readonly opened: boolean;
@@ -21,9 +22,13 @@ interface Props {
 /** Confirms an action that cannot be undone. */
 export function ConfirmByName({ opened, onClose, title, name, children, onConfirm, pending, blocked, error }: Props) {
   return (
-    <Modal opened={opened} onClose={onClose} title={title}>
-      <NameConfirmation {...{ onClose, title, name, onConfirm, pending, blocked, error }}>{children}</NameConfirmation>
-    </Modal>
+    <FormDialog opened={opened} onClose={onClose} title={title}>
+      {(close) => (
+        <NameConfirmation {...{ title, name, onConfirm, pending, blocked, error }} onClose={close}>
+          {children}
+        </NameConfirmation>
+      )}
+    </FormDialog>
   );
 }
 
@@ -62,6 +67,7 @@ export function NameConfirmation({
           onChange={(event) => setTyped(event.currentTarget.value)}
           autoComplete="off"
           data-autofocus
+          data-confirmation
         />
         <ErrorState error={error} />
         <Group justify="flex-end">

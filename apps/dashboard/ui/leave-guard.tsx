@@ -5,20 +5,21 @@ import { useRef, useState, type ReactNode } from 'react';
 /**
  * While something would be lost, the user must confirm every way to leave it: closing the dialog, another page, Back,
  * and closing the browser tab.
+ * @param isActive asked when the user leaves
  * @param close closes the dialog; a page has none
  */
-export function useLeaveGuard(active: boolean, close?: () => void) {
+export function useLeaveGuard(isActive: () => boolean, close?: () => void) {
   const decided = useRef(false);
   const [closing, setClosing] = useState(false);
   const leaving = useBlocker({
     // The parameters of an address belong to what a page shows, such as the period of a chart.
     shouldBlockFn: ({ current, next }) =>
-      active && !decided.current && (close !== undefined || current.pathname !== next.pathname),
-    enableBeforeUnload: () => active,
+      isActive() && !decided.current && (close !== undefined || current.pathname !== next.pathname),
+    enableBeforeUnload: isActive,
     withResolver: true,
   });
   return {
-    requestClose: () => (active ? setClosing(true) : close?.()),
+    requestClose: () => (isActive() ? setClosing(true) : close?.()),
     question: {
       opened: closing || leaving.status === 'blocked',
       onStay: () => {
@@ -27,8 +28,9 @@ export function useLeaveGuard(active: boolean, close?: () => void) {
       },
       onLeave: () => {
         decided.current = true;
+        setClosing(false);
+        close?.();
         if (leaving.status === 'blocked') leaving.proceed();
-        else close?.();
       },
     },
   };

@@ -1,6 +1,7 @@
-import { Alert, Button, Code, CopyButton, Group, Modal, Stack, Text } from '@mantine/core';
+import { Alert, Button, Code, CopyButton, Group, Stack, Text } from '@mantine/core';
 import { IconCheck, IconCopy, IconLink } from '@tabler/icons-react';
 import { useState, type ReactNode } from 'react';
+import { FormDialog } from './form-dialog.js';
 import { Time } from './time.js';
 
 interface DialogProps {
@@ -8,22 +9,22 @@ interface DialogProps {
   readonly onClose: () => void;
   readonly title: string;
   /** The form that makes the link, and then the link. */
-  readonly children: (onMade: () => void) => ReactNode;
+  readonly children: (onMade: () => void, close: () => void) => ReactNode;
 }
 
 /** The link is shown only once, so a click outside the dialog must not close it. */
 export function OneTimeLinkDialog({ opened, onClose, title, children }: DialogProps) {
   const [made, setMade] = useState(false);
   return (
-    <Modal
+    <FormDialog
       opened={opened}
       onClose={onClose}
       onExitTransitionEnd={() => setMade(false)}
       title={made ? 'Send this link' : title}
       closeOnClickOutside={!made}
     >
-      {children(() => setMade(true))}
-    </Modal>
+      {(close) => children(() => setMade(true), close)}
+    </FormDialog>
   );
 }
 

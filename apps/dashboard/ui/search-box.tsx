@@ -60,7 +60,8 @@ export function SearchBox({ label, placeholder = label, value = '', onSearch, pe
       }
       flex={1}
       maw={360}
-      miw={160}
+      // Narrower, the placeholder would be cut.
+      miw={216}
     />
   );
 }

@@ -1,12 +1,15 @@
-import { Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { Group, Paper, Text, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { inDigits } from '../ui/format.js';
+import { growthInWords } from './usage-numbers.js';
 
 export interface BarItem {
   readonly key: string;
   readonly label: ReactNode;
   readonly count: number;
-  /** Shown beside the count, such as the number of denials. */
+  /** The count in the previous period; undefined if it is not known. */
+  readonly before: number | undefined;
+  /** Shown below the bar, such as the number of denials. */
   readonly note?: string | undefined;
   /** The colour of the bar. */
   readonly colour?: string;
@@ -14,53 +17,38 @@ export interface BarItem {
 
 interface Props {
   readonly title: string;
-  /** Undefined while loading. */
-  readonly items: readonly BarItem[] | undefined;
+  readonly items: readonly BarItem[];
   readonly nothing: string;
 }
 
 const ROWS = 8;
 
-/** The largest items, each with a bar relative to the largest. The numbers are beside the bars. */
+/** The largest items, each with a bar relative to the largest, and compared with the previous period. */
 export function BarList({ title, items, nothing }: Props) {
-  const most = Math.max(...(items ?? []).map(({ count }) => count), 1);
+  const most = Math.max(...items.map(({ count }) => count), 1);
   return (
     <Paper component="section" withBorder p="lg" aria-label={title}>
-      <Title order={2} mb="md">
-        {title}
-      </Title>
-      {!items && <ListSkeleton />}
-      {items?.length === 0 && <Text c="dimmed">{nothing}</Text>}
+      <Title order={2}>{title}</Title>
+      <Text size={items.length === 0 ? 'sm' : 'xs'} c="dimmed" mb="md">
+        {items.length === 0 ? nothing : 'Compared with the previous period'}
+      </Text>
       <ol className="bar-list">
-        {items?.slice(0, ROWS).map(({ key, label, count, note, colour }) => (
+        {items.slice(0, ROWS).map(({ key, label, count, before, note, colour }) => (
           <li key={key}>
             <div className="bar-line">
               <span className="bar-label">{label}</span>
-              <span>
-                {note && (
-                  <Text span size="xs" c="dimmed" mr={6}>
-                    {note}
-                  </Text>
-                )}
-                {inDigits(count)}
-              </span>
+              <span>{inDigits(count)}</span>
             </div>
             <div className="bar" aria-hidden>
               <div style={{ width: `${(100 * count) / most}%`, background: colour }} />
             </div>
+            <Group fz="xs" c="dimmed" mt={2} gap="xs" justify="space-between">
+              <span>{before !== undefined && (growthInWords(count, before) ?? 'None before')}</span>
+              <span>{note}</span>
+            </Group>
           </li>
         ))}
       </ol>
     </Paper>
-  );
-}
-
-function ListSkeleton() {
-  return (
-    <Stack gap="md">
-      {[90, 70, 50].map((width) => (
-        <Skeleton key={width} height={20} width={`${width}%`} />
-      ))}
-    </Stack>
   );
 }

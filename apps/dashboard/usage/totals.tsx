@@ -1,6 +1,6 @@
 import { Paper, SimpleGrid, Skeleton, Text } from '@mantine/core';
-import { growth, type Totals as Counts } from './usage-numbers.js';
-import { inDigits, inPercent } from '../ui/format.js';
+import { growthInWords, type Totals as Counts } from './usage-numbers.js';
+import { inDigits } from '../ui/format.js';
 
 interface Props {
   readonly now: Counts | undefined;
@@ -40,7 +40,6 @@ export function Totals({ now, before }: Props) {
 }
 
 function comparison(now: number, before: number): string {
-  const grown = growth(now, before);
-  if (grown === undefined) return 'No data for the previous period';
-  return `${inPercent(grown)} from ${inDigits(before)} in the previous period`;
+  const grown = growthInWords(now, before);
+  return grown === undefined ? 'No data for the previous period' : `${grown} in the previous period`;
 }

@@ -1,5 +1,6 @@
 import { csvLine } from '#libs/contract/csv.js';
 import type { Usage } from '#libs/contract/usage.js';
+import { inDigits, inPercent } from '../ui/format.js';
 import { outcomeColour } from '../ui/outcomes.js';
 import { startsOf, type Steps } from './usage-period.js';
 
@@ -24,6 +25,21 @@ export function ranked(data: readonly Counted[], measure: (totals: Totals) => nu
     });
   }
   return [...groups.values()].filter((totals) => measure(totals) > 0).toSorted((a, b) => measure(b) - measure(a));
+}
+
+/**
+ * The measure of a group. Undefined if it is not known, because the API counted the group together with others.
+ * @param group null for those others, which differ from one period to the next
+ */
+export function countIn(
+  data: readonly Counted[],
+  group: string | null,
+  measure: (totals: Totals) => number,
+): number | undefined {
+  if (group === null) return undefined;
+  const rows = data.filter((counted) => counted.group === group);
+  if (rows.length === 0 && data.some((counted) => counted.group === null)) return undefined;
+  return rows.reduce((sum, counted) => sum + measure(counted), 0);
 }
 
 export const requests = ({ uses, denials }: Totals): number => uses + denials;
@@ -110,9 +126,9 @@ function rowsOf(steps: Steps, now: number, valuesAt: (start: string) => Record<s
   }));
 }
 
-/** The relative growth; undefined without a previous value to compare with. */
-export function growth(now: number, before: number): number | undefined {
-  return before === 0 ? undefined : (now - before) / before;
+/** The change from the previous period, in words; undefined without a previous value to compare with. */
+export function growthInWords(now: number, before: number): string | undefined {
+  return before === 0 ? undefined : `${inPercent((now - before) / before)} from ${inDigits(before)}`;
 }
 
 /** What the chart shows, for a spreadsheet: the start of each interval in UTC and as it is labelled, and the counts. */

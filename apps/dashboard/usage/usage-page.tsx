@@ -1,24 +1,19 @@
-import { Group, Select, SimpleGrid, Stack, TextInput } from '@mantine/core';
-import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
+import { Group, Select, Stack, TextInput } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { roleCovers } from '#libs/contract/roles.js';
-import { useOrganization } from '../organization/organizations.js';
-import { outcomeColour } from '../ui/outcomes.js';
 import { ErrorState } from '../ui/error-state.js';
-import { inDigits } from '../ui/format.js';
-import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
-import { useNow } from '../ui/use-now.js';
-import { BarList, type BarItem } from './bar-list.js';
+import { PageSkeleton } from '../ui/page-skeleton.js';
 import { Credits, LowBalance } from './credits.js';
 import { FirstUse } from './first-use.js';
-import { keyNameQuery, projectsQuery, usageQuery } from './queries.js';
+import { balanceQuery, projectsQuery } from './queries.js';
+import { Rankings, shortKey, useKeyNames } from './rankings.js';
 import { Totals } from './totals.js';
+import { useCounts, type Counts } from './use-counts.js';
 import { endpointLabel, outcomeLabel } from './usage-labels.js';
-import { groupedChart, plainChart, ranked, requests, type Ranked } from './usage-numbers.js';
+import { groupedChart, plainChart, ranked, requests } from './usage-numbers.js';
 import { ZoneSelect } from './zone-select.js';
 import { UsageOverTime } from './usage-over-time.js';
-import { periodOf } from './usage-period.js';
 import { UsagePeriod, type UsageSearch } from './usage-search.js';
 
 const route = '/shell/org/$organizationId/usage';
@@ -32,10 +27,26 @@ export function UsagePage() {
   return (
     <>
       <PageHeader title="Usage & credits" description="How often the keys were used, and what it cost." />
+      {/* The counts of another organization are no placeholder. */}
+      <Content key={organizationId} {...{ organizationId, search }} onChange={change} />
+    </>
+  );
+}
+
+function Content({ organizationId, search, onChange }: Props) {
+  const counts = useCounts(organizationId, search);
+  const balance = useQuery(balanceQuery(organizationId));
+  const projects = useQuery(projectsQuery(organizationId));
+  const { outcomes, endpoints, keys } = counts;
+  const first = [outcomes, endpoints, keys].flatMap(({ queries }) => queries);
+  // A part that is shown later than others would move those below it.
+  if ([...first, balance, projects].some(({ isPending }) => isPending)) return <PageSkeleton rows={8} />;
+  return (
+    <>
       <LowBalance organizationId={organizationId} />
-      <Filters {...{ organizationId, search }} onChange={change} />
+      <Filters {...{ organizationId, search, onChange }} />
       <Stack>
-        <Counted {...{ organizationId, search }} onChange={change} />
+        <Counted {...{ organizationId, search, onChange, counts }} />
         <Credits organizationId={organizationId} />
       </Stack>
     </>
@@ -130,125 +141,34 @@ function Day({ label, value, onChange }: DayProps) {
   );
 }
 
-function Counted({ organizationId, search, onChange }: Props) {
-  const at = useNow();
-  const period = periodOf(search, at);
-  const { interval, from, to } = period;
-  const { surface } = search;
-  const counted = { ...(surface && { surface }), ...(search.project_id && { project_id: search.project_id }) };
-  const within = { from, to, time_zone: period.timeZone, ...counted };
-  const now = useQuery(usageQuery(organizationId, { ...within, interval }));
-  const before = useQuery(usageQuery(organizationId, { ...period.before, ...counted }));
-  const byOutcome = useQuery(usageQuery(organizationId, { ...within, group_by: 'outcome' }));
-  const byEndpoint = useQuery(usageQuery(organizationId, { ...within, group_by: 'endpoint' }));
-  const byKey = useQuery(usageQuery(organizationId, { ...within, group_by: 'api_key' }));
-  const { group } = search;
-  const grouped = useQuery({
-    ...usageQuery(organizationId, { ...within, interval, group_by: group ?? 'none' }),
-    // Data with another grouping is no valid placeholder.
-    placeholderData: (previous) =>
-      previous?.query.group_by === (group ?? 'none') ? keepPreviousData(previous) : undefined,
-  });
-
-  const keys = byKey.data && ranked(byKey.data.data, requests);
-  const nameOf = useKeyNames(organizationId, keys);
-  const error = now.error ?? before.error ?? byOutcome.error ?? byEndpoint.error ?? byKey.error ?? grouped.error;
-  if (error) return <ErrorState error={error} onRetry={() => void now.refetch()} />;
-  if (!surface && now.data && before.data && requests(now.data.totals) + requests(before.data.totals) === 0) {
+function Counted({ organizationId, search, onChange, counts }: Props & { readonly counts: Counts }) {
+  const { at, period, outcomes, endpoints, keys, overTime } = counts;
+  const nameOf = useKeyNames(organizationId, ranked(keys.now?.data ?? [], requests));
+  const queries = [...outcomes.queries, ...endpoints.queries, ...keys.queries, overTime];
+  const failed = queries.find(({ error }) => error);
+  if (failed)
+    return <ErrorState error={failed.error} onRetry={() => queries.forEach((query) => void query.refetch())} />;
+  const [now, before] = [outcomes.now?.totals, outcomes.before?.totals];
+  if (!search.surface && now && before && requests(now) + requests(before) === 0) {
     return <FirstUse organizationId={organizationId} />;
   }
 
+  const { group } = search;
   const labels = {
     outcome: outcomeLabel,
     endpoint: endpointLabel,
     api_key: (id: string) => nameOf(id) ?? shortKey(id),
   };
-  const shown = grouped.data && { ...period, interval: grouped.data.query.interval ?? 'day' };
+  const shown = overTime.data && { ...period, interval: overTime.data.query.interval ?? 'day' };
   const chart =
-    grouped.data &&
+    overTime.data &&
     shown &&
-    (group ? groupedChart(grouped.data, shown, at, group, labels[group]) : plainChart(grouped.data, shown, at));
+    (group ? groupedChart(overTime.data, shown, at, group, labels[group]) : plainChart(overTime.data, shown, at));
   return (
     <>
-      <Totals now={now.data?.totals} before={before.data?.totals} />
-      <UsageOverTime {...{ chart, period, search, onChange }} stale={grouped.isPlaceholderData} />
-      <Rankings
-        endpoints={byEndpoint.data && ranked(byEndpoint.data.data, requests).map(endpointItem)}
-        keys={keys?.map((counted) => keyItem(counted, organizationId, nameOf))}
-        reasons={byOutcome.data && ranked(byOutcome.data.data, ({ denials }) => denials).map(reasonItem)}
-      />
+      <Totals now={now} before={before} />
+      <UsageOverTime {...{ chart, period, search, onChange }} stale={overTime.isPlaceholderData} />
+      <Rankings {...{ organizationId, outcomes, endpoints, keys, nameOf }} />
     </>
   );
-}
-
-/** Each undefined while it loads. */
-interface RankingsProps {
-  readonly endpoints: readonly BarItem[] | undefined;
-  readonly keys: readonly BarItem[] | undefined;
-  readonly reasons: readonly BarItem[] | undefined;
-}
-
-function Rankings({ endpoints, keys, reasons }: RankingsProps) {
-  return (
-    <SimpleGrid cols={{ base: 1, md: 3 }}>
-      <BarList title="Top endpoints" nothing="No endpoints." items={endpoints} />
-      <BarList title="Top keys" nothing="No keys were used." items={keys} />
-      <BarList title="Denials by reason" nothing="No denials." items={reasons} />
-    </SimpleGrid>
-  );
-}
-
-/** How many keys have their names loaded. */
-const NAMED_KEYS = 8;
-
-/** The names of the keys with the most requests; undefined for a key without a visible name. */
-function useKeyNames(organizationId: string, keys: readonly Ranked[] | undefined) {
-  const { organization } = useOrganization(organizationId);
-  const mayRead =
-    organization !== undefined && organization.role !== null && roleCovers(organization.role, 'api-keys:read');
-  const ids = (keys ?? []).flatMap(({ group }) => group ?? []).slice(0, NAMED_KEYS);
-  const names = useQueries({ queries: ids.map((id) => ({ ...keyNameQuery(id), enabled: mayRead })) });
-  return (id: string) => names[ids.indexOf(id)]?.data ?? undefined;
-}
-
-function shortKey(id: string): string {
-  return `key_…${id.slice(-6)}`;
-}
-
-function endpointItem(counted: Ranked): BarItem {
-  const label = counted.group === null ? 'All others' : endpointLabel(counted.group);
-  return { key: String(counted.group), label: <span title={label}>{label}</span>, ...counts(counted) };
-}
-
-function keyItem(counted: Ranked, organizationId: string, nameOf: (id: string) => string | undefined): BarItem {
-  const { group: id } = counted;
-  return {
-    key: String(id),
-    label: id === null ? 'All others' : keyLabel(id, organizationId, nameOf(id)),
-    ...counts(counted),
-  };
-}
-
-function keyLabel(keyId: string, organizationId: string, name: string | undefined) {
-  // A deleted key has no page.
-  if (name === undefined) return <span title={keyId}>{shortKey(keyId)}</span>;
-  return (
-    <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId }} fz="inherit">
-      {name}
-    </TextLink>
-  );
-}
-
-function reasonItem({ group, denials }: Ranked): BarItem {
-  return {
-    key: String(group),
-    label: outcomeLabel(group ?? ''),
-    count: denials,
-    colour: outcomeColour(group ?? ''),
-  };
-}
-
-function counts(counted: Ranked): Pick<BarItem, 'count' | 'note'> {
-  const { denials } = counted;
-  return { count: requests(counted), note: denials > 0 ? `${inDigits(denials)} denied` : undefined };
 }
