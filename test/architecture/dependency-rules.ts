@@ -20,8 +20,6 @@ const libraries: Record<string, readonly string[]> = {
   client: ['contract'],
   verify: ['contract'],
   nest: ['verify'],
-  // Its build reads the contract.
-  python: [],
   database: ['api-key-format'],
   platform: ['contract', 'database'],
   outbox: ['platform', 'tlog'],
