@@ -7,6 +7,7 @@ import { User } from '#libs/auth/user.entity.js';
 import type { Environment, Metadata } from '#libs/contract/api-key-schemas.js';
 import type { KeyTexts } from '#libs/contract/api-key-texts.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
+import type { KeyPolicy } from '#libs/contract/key-policy.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
 import type { Authority } from '#libs/organizations/authority.js';
@@ -26,6 +27,7 @@ import type { ApiKeyWithToken } from './api-key-view.js';
 import { ApiKey, type ApiKeySecret } from './api-key.entity.js';
 import { aboutProject, textColumns, textsOf } from './api-key.js';
 import { expiryIn, notEnded } from './key-lifecycle.js';
+import { IN_NEW_KEY, refuseBreaches } from './key-policy.js';
 import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
 import { countRates } from './rate-limits.js';
 import { RegisteredScopes } from './registered-scopes.js';
@@ -122,6 +124,7 @@ export class ApiKeyCreation {
       createdAt: now,
       updatedAt: now,
       expiresAt: wanted.expiresAt,
+      keyPolicy: wanted.keyPolicy,
       version: 1,
     });
     await em.flush();
@@ -151,11 +154,10 @@ export class ApiKeyCreation {
     input: Request,
     now: Date,
     lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
-  ): Promise<Rights> {
+  ): Promise<Rights & { readonly keyPolicy: KeyPolicy }> {
     const { organizationId, environment } = input;
-    // Lock the organization if names must be unique: two concurrent creations would not see each other.
-    const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId, {
-      lockMode: input.uniquelyNamed ? lockMode : LockMode.NONE,
+    const { scopeCeiling, keyPolicy } = await em.findOneOrFail(Organization, organizationId, {
+      lockMode: lockMode === LockMode.NONE ? lockMode : lockOf(input),
     });
     if (input.uniquelyNamed) await refuseTakenName(em, organizationId, input.name, now);
     const wanted: Rights = {
@@ -174,9 +176,10 @@ export class ApiKeyCreation {
     };
     refuseBeyond(own, wanted);
     refuseBeyondCeiling(scopeCeiling, wanted.scopes);
+    refuseBreaches(keyPolicy, { ...wanted, environment, createdAt: now }, IN_NEW_KEY);
     this.registered.refuseBadPublicScopes(wanted.scopes, input.publicScopes);
     if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId, lockMode !== LockMode.NONE);
-    return wanted;
+    return { ...wanted, keyPolicy };
   }
 }
 
@@ -204,6 +207,14 @@ function createdData(
     own_keys_only: apiKey.ownKeysOnly,
     ...(apiKey.rateLimits.length > 0 && { rate_limits: apiKey.rateLimits }),
   };
+}
+
+/**
+ * Keeps the key policy as it is until the commit. If names must be unique, creations of the organization also wait for
+ * each other: two at once would not see each other.
+ */
+function lockOf({ uniquelyNamed }: NewApiKey) {
+  return uniquelyNamed ? LockMode.PESSIMISTIC_WRITE : LockMode.PESSIMISTIC_READ;
 }
 
 /** Only keys that have not ended block a name. */

@@ -14,6 +14,7 @@ import { BulkChanges } from './bulk-changes.service.js';
 import { BulkConfirmations } from './bulk-confirmation.js';
 import { dialects } from './dialects/dialects.js';
 import { Gateway } from './gateway/gateway.js';
+import { KeyPolicyPreview } from './key-policy-preview.js';
 import { KeysToReview } from './keys-to-review.js';
 import { NewSecrets } from './new-secrets.js';
 import { RegisteredScopes } from './registered-scopes.js';
@@ -24,7 +25,7 @@ import { VerificationModule } from './verification/verification.module.js';
 
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
-  controllers: [ApiKeysController, BulkChangesController, UsageReportsController],
+  controllers: [ApiKeysController, BulkChangesController, KeyPolicyPreview, UsageReportsController],
   providers: [
     ApiKeyChanges,
     ApiKeyCreation,

@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import type { KeyPolicy } from '#libs/contract/key-policy.js';
 import { typeId } from '#libs/platform/type-id.js';
 
 const OrganizationSchema = defineEntity({
@@ -14,6 +15,8 @@ const OrganizationSchema = defineEntity({
     suspendedAt: p.datetime().nullable(),
     /** The most scopes that its keys may have. Null for no limit. */
     scopeCeiling: p.array().$type<string[]>().nullable(),
+    /** What every key must keep to. */
+    keyPolicy: p.json().$type<KeyPolicy>(),
     /** Counts its changes. `If-Match` compares it. */
     version: p.integer(),
   },

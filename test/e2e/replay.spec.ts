@@ -41,6 +41,7 @@ const CHANGES_NOTHING: Readonly<Record<string, string>> = {
   'invitations.describe': 'reads an invitation: POST keeps its token out of logs',
   'find.find': 'finds what a text belongs to: POST keeps a secret out of logs',
   'apiKeys.previewBulkChange': 'changes nothing: POST takes many ids',
+  'keyPolicy.preview': 'changes nothing: POST takes a policy',
   'deployment.setAuditRetention': 'is a setting: docs/security-model.md says what finds a change past the API',
   'deployment.placeLegalHold': 'the same',
   'deployment.liftLegalHold': 'the same',

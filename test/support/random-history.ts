@@ -138,6 +138,17 @@ const ofOrganizations: Record<string, Operation> = {
     const { id, owner } = pick(world.organizations);
     return owner.client.organizations.update({ params: { id }, body: { name: pick(NAMES) } });
   },
+  // Rules that the keys of a history keep to, so that its other steps can be done.
+  'keyPolicy.update': (world, pick) => {
+    const { id, owner } = pick(world.organizations);
+    const body = pick([
+      { disable_unused_after_days: 30 },
+      { max_lifetime_days: 3650, environments: ['test', 'live'] as ('test' | 'live')[] },
+      { allowed_ips: ['0.0.0.0/0', '::/0'] },
+      { max_lifetime_days: null, environments: null, allowed_ips: null, disable_unused_after_days: null },
+    ]);
+    return owner.client.keyPolicy.update({ params: { id }, body });
+  },
   'invitations.create': (world, pick) => invite(world, pick),
   'invitations.revoke': async (world, pick) => {
     const { id: invitation, organizationId: id } = pick([await invite(world, pick), ...world.invitations]);
@@ -342,7 +353,14 @@ export const step: fc.Arbitrary<Step> = fc.record({
   numbers: fc.array(fc.nat(), { minLength: 10, maxLength: 10 }),
 });
 
-const LAST = new Set(['invitations.revoke', 'members.remove', 'projects.delete', 'apiKeys.delete', 'credits.remove']);
+const LAST = new Set([
+  'invitations.revoke',
+  'members.remove',
+  'projects.delete',
+  'apiKeys.delete',
+  'credits.remove',
+  'keyPolicy.update',
+]);
 
 /** Every operation in an order in which each can be done. */
 export const everyOperation: readonly Step[] = [

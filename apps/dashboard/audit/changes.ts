@@ -11,6 +11,7 @@ export function changesOf(event: EventEnvelope): readonly Change[] {
   const known = DomainEvent.safeParse(event).data;
   switch (known?.type) {
     case 'organization.updated':
+    case 'organization.key_policy_changed':
     case 'project.updated':
     case 'api_key.updated':
       return Object.entries(known.data.changes).map(([name, { before, after }]) => change(name, before, after));
