@@ -9,6 +9,7 @@ import { Section } from '../ui/section.js';
 import { Time } from '../ui/time.js';
 import { AuditRetention } from './audit-retention.js';
 import { CreateOrganization } from './create-organization.js';
+import { KeyPolicySection } from './key-policy-summary.js';
 import { useOrganization } from './organizations.js';
 import { OrganizationName } from './organization-name.js';
 import { ScopeCeiling } from './scope-ceiling.js';
@@ -47,6 +48,7 @@ function Settings({
             Created <Time at={createdAt} exact />
           </Text>
         </Section>
+        <KeyPolicySection organizationId={id} changes={renames} />
         <Section title="Scope ceiling" description="Only an operator of this deployment can change it.">
           <ScopeCeiling ceiling={ceiling} />
         </Section>
