@@ -8,7 +8,7 @@ import { storedEvents } from '../support/audit-log.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { runsOf } from '../support/properties.js';
-import { codeOf, rejection } from '../support/rejection.js';
+import { codeOf, outcomeOf, rejection } from '../support/rejection.js';
 
 let deployment: Deployment;
 let ada: Account;
@@ -161,6 +161,22 @@ describe('a changed key policy', () => {
       expect.objectContaining({ max_lifetime_days: { before: null, after: 90 } }),
       { max_lifetime_days: { before: 90, after: 30 } },
     ]);
+  });
+
+  it('lets no key past it that is created at the same time', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'At once' } });
+    const create = () =>
+      outcomeOf(ada.client.apiKeys.create({ body: { name: 'Key', organization_id: id, scopes: ['triggers:read'] } }));
+    const creations = [create(), create(), create()];
+    const changed = ada.client.keyPolicy.update({ params: { id }, body: { require_expiry: true } });
+    creations.push(create(), create(), create());
+    await Promise.all([...creations, changed]);
+    await allIngested(deployment);
+    const types = (await storedEvents(deployment.sql, id)).map(({ type }) => type);
+    expect(types.slice(types.indexOf('organization.key_policy_changed'))).toEqual(['organization.key_policy_changed']);
+    expect(await codeOf(ada.client.apiKeys.create({ body: { name: 'Key', organization_id: id } }))).toBe(
+      'breaks_key_policy',
+    );
   });
 
   it('is refused with the ETag of an earlier version, and as a whole if any rule is not understood', async () => {
