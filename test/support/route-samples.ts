@@ -73,7 +73,8 @@ export const samples: Record<string, (world: World) => Sample> = {
   'organizations.get': ({ team }) => ({ params: { id: team } }),
   'organizations.update': ({ team }) => ({ params: { id: team }, body: { name: 'Renamed' } }),
   'keyPolicy.get': ({ team }) => ({ params: { id: team } }),
-  'keyPolicy.update': ({ team }) => ({ params: { id: team }, body: { require_expiry: true, max_lifetime_days: 90 } }),
+  // A rule that every new key keeps to.
+  'keyPolicy.update': ({ team }) => ({ params: { id: team }, body: { disable_unused_after_days: 90 } }),
   'keyPolicy.preview': ({ team }) => ({ params: { id: team }, body: { allowed_ips: ['192.0.2.0/24'] } }),
   'members.list': ({ team }) => ({ params: { id: team }, query: { limit: '10' } }),
   'members.update': ({ member, team }) => ({ params: { id: team, user_id: member.userId }, body: { role: 'auditor' } }),

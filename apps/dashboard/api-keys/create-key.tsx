@@ -27,7 +27,6 @@ import {
   keyErrors,
   problemsOfNew,
   tomorrow,
-  type Expiry,
   type NewKeyForm,
 } from './key-form.js';
 import { KeyPolicyHint } from './key-policy-hint.js';
@@ -139,7 +138,6 @@ function useNewKeyForm(organizationId: string, projectId: string | undefined) {
     if (!form.isTouched('environment')) form.setFieldValue('environment', environment);
     if (!form.isTouched('expiry')) form.setFieldValue('expiry', expiry);
   });
-  // oxlint-disable-next-line react/set-state-in-effect -- the policy comes from the server
   useEffect(() => data && follow(data.policy), [data]);
   return { form, policy };
 }
@@ -193,7 +191,7 @@ function ExpiryField({ form }: FieldsProps) {
           data={Object.entries(expiryPresets).map(([value, label]) => ({ value, label }))}
           value={expiry}
           error={form.errors['expiry']}
-          onChange={(value) => form.getInputProps('expiry').onChange(value as Expiry)}
+          onChange={(value) => form.getInputProps('expiry').onChange(value)}
         />
         {expiry === 'custom' && (
           <TextInput type="date" label="Date" min={tomorrow()} {...form.getInputProps('expiry_date')} />

@@ -118,15 +118,17 @@ function UseAndExpiry({ search, onChange }: Pick<Props, 'search' | 'onChange'>) 
         value={search.limits ?? null}
         onChange={(limits) => onChange({ limits: limits === null ? undefined : 'none' })}
       />
-      <Select
-        aria-label="Key policy"
-        placeholder="Any policy"
-        w={150}
-        clearable
-        data={policyChoices}
-        value={search.policy ?? null}
-        onChange={(policy) => onChange({ policy: policy ?? undefined })}
-      />
+      {/* The keys to review lead to it, where there is such a key. */}
+      {search.policy && (
+        <Select
+          aria-label="Key policy"
+          w={150}
+          clearable
+          data={policyChoices}
+          value={search.policy}
+          onChange={(policy) => onChange({ policy: policy ?? undefined })}
+        />
+      )}
     </>
   );
 }

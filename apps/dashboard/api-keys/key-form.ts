@@ -51,7 +51,7 @@ export const expiryPresets = {
   '365': 'In 365 days',
   custom: 'On a date …',
 } as const;
-export type Expiry = keyof typeof expiryPresets;
+type Expiry = keyof typeof expiryPresets;
 
 /** The maximum of `expires_in_days` in the contract. */
 const MOST_DAYS = 3650;

@@ -65,7 +65,6 @@ function RuleFields({ form }: { readonly form: PolicyFormState }) {
       <WholeNumberInput
         label="Maximum lifetime in days"
         description="From its creation on, 1 to 3,650. Empty for no limit."
-        maw={260}
         {...form.getInputProps('max_lifetime_days')}
       />
       <Input.Wrapper labelElement="div" label="Environments">
