@@ -1,5 +1,5 @@
 import { Controller, Get } from '@nestjs/common';
-import { CallerKey, RequireScope } from './keyledger.guard.js';
+import { ApiKey, Caller } from '#libs/nest/keyledger.module.js';
 
 const agents = [
   { id: 'agent_1', name: 'Price watcher' },
@@ -9,8 +9,8 @@ const agents = [
 @Controller('api/v1/agents')
 export class AgentsController {
   @Get()
-  @RequireScope('agents:read')
-  list(@CallerKey() { organization_id, project_id }: CallerKey) {
+  @ApiKey({ scopes: ['agents:read'] })
+  list(@Caller() { organization_id, project_id }: Caller) {
     return { organization_id, project_id, data: agents };
   }
 }

@@ -1,15 +1,8 @@
-import {
-  Logger,
-  Module,
-  StandardSchemaValidationPipe,
-  type DynamicModule,
-  type NestApplicationOptions,
-} from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_PIPE, NestFactory } from '@nestjs/core';
+import { Module, StandardSchemaValidationPipe, type DynamicModule, type NestApplicationOptions } from '@nestjs/common';
+import { APP_FILTER, APP_PIPE, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createVerifier } from '#libs/verify/verifier.js';
+import { KeyledgerModule } from '#libs/nest/keyledger.module.js';
 import { AgentsController } from './agents.controller.js';
-import { KeyledgerGuard, VERIFIER } from './keyledger.guard.js';
 import { ProblemFilter } from './problem.js';
 import type { ExampleSettings } from './settings.js';
 import { TriggersController } from './triggers.controller.js';
@@ -41,20 +34,11 @@ type KeyledgerAccess = Omit<ExampleSettings, 'port'>;
 @Module({})
 export class ExampleModule {
   static forRoot({ keyledgerUrl, serviceKey }: KeyledgerAccess): DynamicModule {
-    const logger = new Logger(KeyledgerGuard.name);
-    const verifier = createVerifier({
-      baseUrl: keyledgerUrl,
-      apiKey: serviceKey,
-      realm: 'example',
-      onUnavailable: ({ message }) => logger.error(message),
-    });
     return {
       module: ExampleModule,
+      imports: [KeyledgerModule.forRoot({ baseUrl: keyledgerUrl, apiKey: serviceKey, realm: 'example' })],
       controllers: [AgentsController, TriggersController],
       providers: [
-        { provide: VERIFIER, useValue: verifier },
-        // Guards every route, so that a route cannot be forgotten.
-        { provide: APP_GUARD, useClass: KeyledgerGuard },
         { provide: APP_PIPE, useValue: new StandardSchemaValidationPipe() },
         { provide: APP_FILTER, useClass: ProblemFilter },
       ],

@@ -1,40 +1,24 @@
 import { STATUS_CODES } from 'node:http';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-
-/** Why a request is rejected: `code` for programs, `detail` for people. */
-export class Rejection extends HttpException {
-  constructor(
-    status: number,
-    readonly code: string,
-    detail: string,
-    readonly headers: Readonly<Record<string, string>> = {},
-  ) {
-    super(detail, status);
-  }
-}
+import { ApiKeyRejected } from '#libs/nest/keyledger.module.js';
 
 /** Responds to every error as problem details (RFC 9457). */
 @Catch(HttpException)
 export class ProblemFilter implements ExceptionFilter<HttpException> {
   catch(error: HttpException, host: ArgumentsHost): void {
-    const status = error.getStatus();
-    const rejection = error instanceof Rejection ? error : undefined;
-    const problem = {
-      type: 'about:blank',
-      title: STATUS_CODES[status],
-      status,
-      detail: detailOf(error),
-      code: rejection?.code,
-    };
     void host
       .switchToHttp()
       .getResponse<FastifyReply>()
-      .status(status)
-      .headers(rejection?.headers ?? {})
+      .status(error.getStatus())
       .type('application/problem+json')
-      .send(JSON.stringify(problem));
+      .send(error instanceof ApiKeyRejected ? error.rejection.body : JSON.stringify(problemOf(error)));
   }
+}
+
+function problemOf(error: HttpException) {
+  const status = error.getStatus();
+  return { type: 'about:blank', title: STATUS_CODES[status], status, detail: detailOf(error) };
 }
 
 /** Nest's own errors, such as a failed validation, have their message in the response. */

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Post } from '@nestjs/common';
 import { z } from 'zod';
-import { CallerKey, RequireScope } from './keyledger.guard.js';
+import { ApiKey, Caller } from '#libs/nest/keyledger.module.js';
 
 const NewTrigger = z.strictObject({ name: z.string().min(1).max(100), event: z.string().min(1).max(100) });
 
@@ -19,14 +19,14 @@ export class TriggersController {
   readonly #created = new Map<string, Trigger[]>();
 
   @Get()
-  @RequireScope('triggers:read')
-  list(@CallerKey() { organization_id }: CallerKey) {
+  @ApiKey({ scopes: ['triggers:read'] })
+  list(@Caller() { organization_id }: Caller) {
     return { organization_id, data: [...samples, ...this.#of(organization_id)] };
   }
 
   @Post()
-  @RequireScope('triggers:write')
-  create(@CallerKey() { organization_id }: CallerKey, @Body({ schema: NewTrigger }) body: z.infer<typeof NewTrigger>) {
+  @ApiKey({ scopes: ['triggers:write'] })
+  create(@Caller() { organization_id }: Caller, @Body({ schema: NewTrigger }) body: z.infer<typeof NewTrigger>) {
     const own = this.#of(organization_id);
     const trigger = { id: `trigger_${samples.length + own.length + 1}`, ...body };
     this.#created.set(organization_id, [...own, trigger]);

@@ -119,7 +119,7 @@ function isAlphanumeric(code: number): boolean {
 
 /** A credential as a caller presents it: a secret, a public key, or both with a colon between them. */
 export interface Credential {
-  readonly secret?: ParsedToken;
+  readonly secret?: Pick<ParsedToken, 'token' | 'handle'>;
   readonly publicKey?: ParsedToken;
 }
 

@@ -12,7 +12,6 @@ import { asMissing, noSuchApiKey } from '#libs/organizations/missing.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { beyond, includesKey, type Rights } from '#libs/organizations/rights.js';
 import { Clock } from '#libs/platform/clock.js';
-import { invalidInput } from '#libs/platform/errors.js';
 import { respond } from '#libs/platform/idempotency.js';
 import { Changes } from '#libs/admission/changes.js';
 import { changesOf, refuseOtherVersion, touch, type FieldChanges } from '#libs/platform/versions.js';
@@ -23,7 +22,8 @@ import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { aboutProject, prefixOfTokens, textColumns, textsOf } from './api-key.js';
 import { findCovered } from './api-keys.service.js';
-import { endsByRotation, MAX_EXPIRY_DAYS, mayExpireAt, operations, type KeyOperation } from './key-lifecycle.js';
+import { refuseBadExpiry } from './expiry.js';
+import { endsByRotation, operations, type KeyOperation } from './key-lifecycle.js';
 import { IN_UPDATE, refuseBreaches } from './key-policy.js';
 import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
 import { countRates } from './rate-limits.js';
@@ -102,7 +102,7 @@ export class ApiKeyChanges {
     if (patch.public_scopes) this.registered.refuseUnknown('body.public_scopes', patch.public_scopes);
     return this.#change(authority, named, 'update', async ({ em, apiKey, own, now, record }) => {
       const changes = changesOf(fieldsOf(apiKey), normalize(patch));
-      if (changes['expires_at']) refuseBadExpiry(patch.expires_at, now);
+      if (changes['expires_at'] && patch.expires_at) refuseBadExpiry(new Date(patch.expires_at), now);
       const held = rightsOf(apiKey);
       const heldInPublic = publicReach(apiKey, this.registered.application);
       assign(em, apiKey, patch, changes);
@@ -223,6 +223,7 @@ async function replaceSecret(
     secret.endedAt = end <= now ? past : end;
   }
   apiKey.prefix = made.prefix;
+  apiKey.imported = false;
   apiKey.rotatedAt = now;
   touch(apiKey, now);
   // Write the end of the old secret first: a unique index allows one current secret for each key.
@@ -287,13 +288,4 @@ function fieldsOf(apiKey: ApiKey) {
 /** Formats the expiry as the API does, so that the same instant in another time zone is not a change. */
 function normalize(patch: ApiKeyPatch) {
   return { ...patch, ...(patch.expires_at && { expires_at: new Date(patch.expires_at).toISOString() }) };
-}
-
-function refuseBadExpiry(expiresAt: string | null | undefined, now: Date): void {
-  if (!expiresAt) return;
-  if (mayExpireAt(new Date(expiresAt), now)) return;
-  throw invalidInput({
-    location: 'body.expires_at',
-    message: `must be in the future, by ${MAX_EXPIRY_DAYS} days at the most; to stop a key now, disable or revoke it`,
-  });
 }

@@ -26,6 +26,7 @@ import { refuseBeyond, refuseBeyondCeiling } from './api-key-rights.js';
 import type { ApiKeyWithToken } from './api-key-view.js';
 import { ApiKey, type ApiKeySecret } from './api-key.entity.js';
 import { aboutProject, textColumns, textsOf } from './api-key.js';
+import { refuseBadExpiry } from './expiry.js';
 import { expiryIn, notEnded } from './key-lifecycle.js';
 import { IN_NEW_KEY, refuseBreaches } from './key-policy.js';
 import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
@@ -41,6 +42,8 @@ export interface NewApiKey {
   readonly scopes: readonly string[] | 'all' | 'application';
   readonly environment?: Environment | undefined;
   readonly expiresInDays?: number | undefined;
+  /** Instead of a number of days. */
+  readonly expiresAt?: Date | undefined;
   readonly allowedDomains?: readonly string[] | undefined;
   readonly publicScopes?: readonly string[] | null | undefined;
   readonly allowedIps?: readonly string[] | undefined;
@@ -51,7 +54,20 @@ export interface NewApiKey {
   readonly uniquelyNamed?: boolean;
 }
 
-type Request = NewApiKey & { readonly organizationId: string; readonly environment: Environment };
+/** A new key with the defaults of its caller. */
+type RequestedKey = NewApiKey & { readonly organizationId: string; readonly environment: Environment };
+
+/** The rights of a new key, and the key policy that it keeps to. */
+type NewRights = Rights & { readonly keyPolicy: KeyPolicy };
+
+/** A new key that its caller may create. */
+export interface AllowedKey {
+  readonly request: RequestedKey;
+  readonly wanted: NewRights;
+  readonly secret: Pick<NewSecret, 'handle' | 'hash' | 'prefix'>;
+}
+
+type MayCreate = Authority<'api-keys:manage'>;
 
 @Injectable()
 export class ApiKeyCreation {
@@ -67,80 +83,83 @@ export class ApiKeyCreation {
   ) {}
 
   async create<R extends object>(
-    authority: Authority<'api-keys:manage'>,
+    authority: MayCreate,
     input: NewApiKey,
     present: (made: ApiKeyWithToken) => R,
   ): Promise<R> {
-    if (typeof input.scopes !== 'string') this.registered.refuseUnknown('body.scopes', input.scopes);
-    if (input.publicScopes) this.registered.refuseUnknown('body.public_scopes', input.publicScopes);
+    const request = this.requested(authority, input);
     const { caller, organizationId, rights } = authority;
-    const environment =
-      input.environment ??
-      (caller.type === 'api_key' ? caller.environment : this.config.settings.DEFAULT_KEY_ENVIRONMENT);
-    const request = { ...input, organizationId, environment };
 
     const before = this.em.fork();
-    const { projectId } = await this.#authorize(before, rights, request, this.clock.now(), LockMode.NONE);
+    const { projectId } = await this.authorize(before, rights, request, this.clock.now(), LockMode.NONE);
     await this.limits.refuseTooMany(before, organizationId, projectId, 1);
 
-    return this.newSecrets.make(authority, input.prefix ?? `sk_${environment}`, (made) =>
+    return this.newSecrets.make(authority, input.prefix ?? `sk_${request.environment}`, (secret) =>
       this.changes.create(turnOf(caller), organizationId, async (change) => {
-        const apiKey = await this.#store(change, authority, request, made);
-        return respond(change.em, caller.context, present({ apiKey, usage: undefined, token: made.token }));
+        const own = await this.authorities.requireNow(change.em, authority);
+        const now = this.clock.now();
+        const wanted = await this.authorize(change.em, own, request, now, LockMode.PESSIMISTIC_WRITE);
+        const allowed = { request, wanted, secret };
+        const [apiKey] = await this.store(change, authority, own, 'api_key.created', [allowed], now);
+        return respond(change.em, caller.context, present({ apiKey: apiKey!, usage: undefined, token: secret.token }));
       }),
     );
   }
 
-  async #store(
+  /** @throws DomainError for scopes that the deployment does not have */
+  requested({ caller, organizationId }: MayCreate, input: NewApiKey): RequestedKey {
+    if (typeof input.scopes !== 'string') this.registered.refuseUnknown('body.scopes', input.scopes);
+    if (input.publicScopes) this.registered.refuseUnknown('body.public_scopes', input.publicScopes);
+    const environment =
+      input.environment ??
+      (caller.type === 'api_key' ? caller.environment : this.config.settings.DEFAULT_KEY_ENVIRONMENT);
+    return { ...input, organizationId, environment };
+  }
+
+  /**
+   * Within the change of `requireNow`: writes keys that {@link authorize} has allowed, and their events.
+   * @throws DomainError `limit_reached`
+   */
+  async store(
     { em, record }: Change,
-    authority: Authority<'api-keys:manage'>,
-    request: Request,
-    made: NewSecret,
-  ): Promise<ApiKey> {
-    const { caller, organizationId } = authority;
-    const own = await this.authorities.requireNow(em, authority);
-    const now = this.clock.now();
-    const wanted = await this.#authorize(em, own, request, now, LockMode.PESSIMISTIC_WRITE);
-    const accountable = caller.type === 'user' ? caller : await em.findOneOrFail(User, caller.accountableUserId);
-    const apiKey = em.create(ApiKey, {
-      id: newId('key', now),
-      organizationId,
-      projectId: wanted.projectId,
-      name: request.name,
-      ...textColumns(request.texts ?? {}),
-      metadata: request.metadata ?? {},
-      publicKey: generateToken(`pk_${request.environment}`),
-      prefix: made.prefix,
-      environment: request.environment,
-      scopes: [...wanted.scopes],
-      allowedDomains: [...(request.allowedDomains ?? [])],
-      publicScopes: request.publicScopes ? [...request.publicScopes] : null,
-      allowedIps: [...wanted.allowedIps],
-      rateLimits: [...wanted.rateLimits],
+    { caller, organizationId }: MayCreate,
+    own: Rights,
+    event: 'api_key.created' | 'api_key.imported',
+    allowed: readonly AllowedKey[],
+    now: Date,
+  ): Promise<ApiKey[]> {
+    const accountable = personOf(
+      caller.type === 'user' ? caller : await em.findOneOrFail(User, caller.accountableUserId),
+    );
+    const columns = {
+      imported: event === 'api_key.imported',
       createdByType: caller.type,
       createdById: toUuid(actorOf(caller).id!),
-      accountableUserId: personOf(accountable).id,
+      accountableUserId: accountable.id,
       ownKeysOnly: own.keysOf !== null,
       createdAt: now,
       updatedAt: now,
-      expiresAt: wanted.expiresAt,
-      keyPolicy: wanted.keyPolicy,
       version: 1,
-    });
+    };
+    const made = allowed.map((key) => em.create(ApiKey, { id: newId('key', now), ...columns, ...columnsOf(key) }));
     await em.flush();
-    await this.limits.refuseTooMany(em, organizationId, wanted.projectId);
-    const secret = addSecret(em, apiKey.id, made, now);
+    for (const projectId of new Set(allowed.map(({ wanted }) => wanted.projectId))) {
+      await this.limits.refuseTooMany(em, organizationId, projectId);
+    }
+    const secrets = made.map(({ id }, index) => addSecret(em, id, allowed[index]!.secret, now));
     await em.flush();
-    await countRates(em, apiKey);
-    const { name, email } = personOf(accountable);
-    record({
-      type: 'api_key.created',
-      subject: apiKey.id,
-      actor: actorOf(caller),
-      at: now,
-      data: { ...createdData(apiKey, secret), accountable_user: { name, email } },
-    });
-    return apiKey;
+    const { name, email } = accountable;
+    for (const [index, apiKey] of made.entries()) {
+      if (apiKey.rateLimits.length > 0) await countRates(em, apiKey);
+      record({
+        type: event,
+        subject: apiKey.id,
+        actor: actorOf(caller),
+        at: now,
+        data: { ...createdData(apiKey, secrets[index]!), accountable_user: { name, email } },
+      });
+    }
+    return made;
   }
 
   /**
@@ -148,13 +167,13 @@ export class ApiKeyCreation {
    * make the API run it, and again in the transaction that creates the key.
    * @throws DomainError for every reason to reject the creation
    */
-  async #authorize(
+  async authorize(
     em: EntityManager,
     own: Rights,
-    input: Request,
+    input: RequestedKey,
     now: Date,
     lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
-  ): Promise<Rights & { readonly keyPolicy: KeyPolicy }> {
+  ): Promise<NewRights> {
     const { organizationId, environment } = input;
     const { scopeCeiling, keyPolicy } = await em.findOneOrFail(Organization, organizationId, {
       lockMode: lockMode === LockMode.NONE ? lockMode : lockOf(input),
@@ -167,13 +186,14 @@ export class ApiKeyCreation {
           ? this.registered.within(own.scopes, scopeCeiling, input.scopes)
           : input.scopes,
       environment,
-      expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
+      expiresAt: input.expiresAt ?? expiryIn(input.expiresInDays, now) ?? own.expiresAt,
       projectId: input.projectId ?? own.projectId,
       allowedIps: input.allowedIps ?? own.allowedIps,
       rateLimits: input.rateLimits ?? [],
       limitedKey: null,
       keysOf: own.keysOf,
     };
+    if (input.expiresAt) refuseBadExpiry(input.expiresAt, now);
     refuseBeyond(own, wanted);
     refuseBeyondCeiling(scopeCeiling, wanted.scopes);
     refuseBreaches(keyPolicy, { ...wanted, environment, createdAt: now }, IN_NEW_KEY);
@@ -181,6 +201,27 @@ export class ApiKeyCreation {
     if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId, lockMode !== LockMode.NONE);
     return { ...wanted, keyPolicy };
   }
+}
+
+/** The columns that the request decides. */
+function columnsOf({ request, wanted, secret }: AllowedKey) {
+  return {
+    organizationId: request.organizationId,
+    projectId: wanted.projectId,
+    name: request.name,
+    ...textColumns(request.texts ?? {}),
+    metadata: request.metadata ?? {},
+    publicKey: generateToken(`pk_${request.environment}`),
+    prefix: secret.prefix,
+    environment: request.environment,
+    scopes: [...wanted.scopes],
+    allowedDomains: [...(request.allowedDomains ?? [])],
+    publicScopes: request.publicScopes ? [...request.publicScopes] : null,
+    allowedIps: [...wanted.allowedIps],
+    rateLimits: [...wanted.rateLimits],
+    expiresAt: wanted.expiresAt,
+    keyPolicy: wanted.keyPolicy,
+  };
 }
 
 /** The event has every field of the key, so that the state of the key can be rebuilt from events alone. */

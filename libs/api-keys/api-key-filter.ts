@@ -32,6 +32,7 @@ export interface ApiKeyFilter {
   readonly breaksPolicy?: boolean | undefined;
   /** Only active keys that the key policy disables within this many days if they are not used. */
   readonly disabledWithinDays?: number | undefined;
+  readonly imported?: boolean | undefined;
 }
 
 /** Adds a value to a statement, and returns its placeholder. */
@@ -93,6 +94,7 @@ export function conditionsOf(within: KeysWithin, filter: ApiKeyFilter, now: Date
   if (disabledWithinDays) {
     conditions.push(statusCondition('active', instant(now)), `${DISABLES_AT} <= ${inDays(disabledWithinDays)}`);
   }
+  if (filter.imported) conditions.push('k.imported');
   if (unusedForDays) conditions.push(unusedSince(inDays(-unusedForDays)));
   return conditions.join(' AND ');
 }

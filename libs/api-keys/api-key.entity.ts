@@ -23,8 +23,10 @@ const ApiKeySchema = defineEntity({
     metadata: p.json().$type<Metadata>(),
     /** Names the key where secrets must not appear, as on a web page. */
     publicKey: p.string(),
-    /** The beginning of the current secret: its prefix and 6 characters. */
+    /** The beginning of the current secret: its prefix and 6 characters. Of an imported one, what the import says. */
     prefix: p.string(),
+    /** Whether another system made the current secret. */
+    imported: p.boolean(),
     environment: p.string().$type<Environment>(),
     scopes: p.array().$type<string[]>(),
     allowedDomains: p.array().$type<string[]>(),
@@ -77,10 +79,10 @@ const ApiKeySecretSchema = defineEntity({
   properties: {
     id: typeId('secret').primary(),
     apiKeyId: typeId('key'),
-    /** The first 10 random characters of the token, by which the row is found. */
+    /** By which the row is found: the first 10 random characters of the token, or see {@link ImportedTokens}. */
     handle: p.string(),
-    /** Argon2id over the whole token. */
-    hash: p.string(),
+    /** Argon2id over the whole token; null for an imported secret that no caller has presented yet. */
+    hash: p.string().nullable(),
     createdAt: p.datetime(),
     /** From this instant on, the secret no longer works; null for the current secret. */
     endedAt: p.datetime().nullable(),

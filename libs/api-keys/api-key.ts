@@ -1,13 +1,21 @@
 import { keyTextNames, mapKeyTexts, type KeyTextName, type KeyTexts } from '#libs/contract/api-key-texts.js';
+import type { ApiKey } from './api-key.entity.js';
 
 /** Additional fields of every event of a key that is limited to a project. */
 export function aboutProject({ projectId }: { readonly projectId?: string | null }) {
   return projectId ? { project_id: projectId } : {};
 }
 
-/** The beginning of every secret of a key. `prefix` shows 6 random characters of the current secret besides. */
-export function prefixOfTokens({ prefix }: { readonly prefix: string }): string {
-  return prefix.replace(/_[0-9A-Za-z]{6}$/, '');
+/**
+ * The beginning of every secret that Keyledger makes for a key. `prefix` shows 6 random characters of the current secret
+ * besides. The prefix of an imported secret is that of another system.
+ */
+export function prefixOfTokens({
+  prefix,
+  imported,
+  environment,
+}: Pick<ApiKey, 'prefix' | 'imported' | 'environment'>): string {
+  return imported ? `sk_${environment}` : prefix.replace(/_[0-9A-Za-z]{6}$/, '');
 }
 
 /** The property of the entity for a text: `externalId` for `external_id`. */

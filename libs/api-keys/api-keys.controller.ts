@@ -31,6 +31,7 @@ import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
 import { textsOf } from './api-key.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { isFinal, stateOf, statusOf } from './key-lifecycle.js';
+import { newApiKey } from './new-api-key.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ServiceKeys } from './service-keys.service.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
@@ -54,19 +55,7 @@ export class ApiKeysController {
     @Input() { body }: RouteInput<typeof createApiKey>,
     @Authorized() authority: AuthorityOf<typeof createApiKey>,
   ): Promise<RouteOutput<typeof createApiKey>> {
-    const input = {
-      name: body.name,
-      texts: body,
-      metadata: body.metadata,
-      projectId: body.project_id,
-      scopes: body.scopes ?? defaultScopes(authority.caller),
-      environment: body.environment,
-      expiresInDays: body.expires_in_days,
-      allowedDomains: body.allowed_domains,
-      publicScopes: body.public_scopes,
-      allowedIps: body.allowed_ips,
-      rateLimits: body.rate_limits,
-    };
+    const input = newApiKey({ ...body, scopes: body.scopes ?? defaultScopes(authority.caller) });
     return this.creation.create(authority, input, this.#presentWithSecret);
   }
 
@@ -85,6 +74,7 @@ export class ApiKeysController {
       noRateLimit: noRateLimit === 'true',
       breaksPolicy: breaksPolicy === 'true',
       disabledWithinDays,
+      imported: rest.imported === 'true',
       projectId,
       externalId,
       statuses: status && [status],
@@ -248,6 +238,7 @@ export class ApiKeysController {
       environment: apiKey.environment,
       public_key: apiKey.publicKey,
       prefix: apiKey.prefix,
+      imported: apiKey.imported,
       scopes: apiKey.scopes,
       allowed_domains: apiKey.allowedDomains,
       public_scopes: apiKey.publicScopes ?? null,

@@ -5,6 +5,8 @@ import type { Config } from '#libs/platform/config.js';
 import { UsageModule } from '#libs/usage/usage.module.js';
 import { ApiKeyChanges } from './api-key-changes.service.js';
 import { ApiKeyCreation } from './api-key-creation.service.js';
+import { ApiKeyImportController } from './api-key-import.controller.js';
+import { ApiKeyImport } from './api-key-import.service.js';
 import { ApiKeyLimits } from './api-key-limits.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
@@ -19,16 +21,27 @@ import { KeysToReview } from './keys-to-review.js';
 import { NewSecrets } from './new-secrets.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ServiceKeys } from './service-keys.service.js';
+import { KeyTokensController } from './tokens/key-tokens.controller.js';
+import { KeyTokens } from './tokens/key-tokens.service.js';
+import { TokenSigner } from './tokens/token-signer.js';
 import { UsageReportsController } from './usage-reports.controller.js';
 import { UsageReports } from './usage-reports.service.js';
 import { VerificationModule } from './verification/verification.module.js';
 
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
-  controllers: [ApiKeysController, BulkChangesController, KeyPolicyPreview, UsageReportsController],
+  controllers: [
+    ApiKeyImportController,
+    ApiKeysController,
+    BulkChangesController,
+    KeyPolicyPreview,
+    KeyTokensController,
+    UsageReportsController,
+  ],
   providers: [
     ApiKeyChanges,
     ApiKeyCreation,
+    ApiKeyImport,
     ApiKeyLimits,
     ApiKeysService,
     DirectVerification,
@@ -36,9 +49,11 @@ import { VerificationModule } from './verification/verification.module.js';
     BulkConfirmations,
     Gateway,
     KeysToReview,
+    KeyTokens,
     NewSecrets,
     RegisteredScopes,
     ServiceKeys,
+    TokenSigner,
     UsageReports,
   ],
 })

@@ -14,7 +14,8 @@ export interface NewSecret {
   readonly handle: string;
   /** What lists show of the secret. */
   readonly prefix: string;
-  readonly hash: string;
+  /** Null for the token of another system, until a caller presents it. */
+  readonly hash: string | null;
 }
 
 /** A handle has ten random characters. After a collision, which is very unlikely, try another one. */

@@ -33,7 +33,8 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
     if (!route) throw new DomainError('internal_error');
     const { policy } = route;
     const request = context.switchToHttp().getRequest<GuardedRequest>();
-    if (policy !== 'public') {
+    const isAuthenticated = policy !== 'public' && policy !== 'key';
+    if (isAuthenticated) {
       refuseBadCombinations(request);
       await super.canActivate(context);
       refuseOthers(route, request.user);
@@ -46,7 +47,7 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
         request.authority = await this.authorizer.authorize(request.user, policy, input, route.method === 'GET');
       }
     } catch (error) {
-      if (policy !== 'public' && request.user.type === 'api_key') {
+      if (isAuthenticated && request.user.type === 'api_key') {
         await this.credentials.recordRefused(request.user, requiredScopes(request));
       }
       throw error;

@@ -6,7 +6,10 @@ import { fillPath, type Route } from '#libs/contract/route.js';
 import { routes } from '#libs/contract/routes.js';
 import type { z } from 'zod';
 
-/** Thrown for a problem response. `problem` is its body; `headers` include Retry-After. */
+/**
+ * Thrown for a problem response. `problem` is its body (RFC 9457): `status`, `code`, `detail`, `request_id`, and `errors`
+ * for bad input. `headers` may have `Retry-After`, in seconds.
+ */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
@@ -89,12 +92,17 @@ type Call<R> =
     ? <I extends Input<R>>(input?: I) => Promise<CallResult<R, I>>
     : <I extends Input<R>>(input: I) => Promise<CallResult<R, I>>;
 
-/** One method for each route of the contract. */
+/**
+ * One method for each operation of `/openapi.json`, in groups: `client.apiKeys.create({ body })`. A method takes `{ params,
+ * query, headers, body }`, and returns the body of the response.
+ */
 export type Client = {
   [Group in keyof typeof routes]: { [Name in keyof (typeof routes)[Group]]: Call<(typeof routes)[Group][Name]> };
 };
 
-export interface ClientOptions {
+/** How a client reaches the API, and as whom: give `apiKey` or `accessToken`, or neither for calls that need none. */
+export interface ConnectionOptions {
+  /** Where Keyledger is, such as `https://keys.example.com`. */
   readonly baseUrl: string;
   /** Sent as X-API-Key. */
   readonly apiKey?: string;
@@ -102,7 +110,11 @@ export interface ClientOptions {
   readonly accessToken?: string;
   /** Sent with every request. */
   readonly headers?: Record<string, string>;
+  /** Sends the requests. The default is the `fetch` of the runtime. */
   readonly fetch?: typeof fetch;
+}
+
+export interface ClientOptions extends ConnectionOptions {
   /** Whether calls that create something get an `Idempotency-Key` if they have none, so that `fetch` may repeat them. */
   readonly idempotencyKeys?: boolean;
   /** Whether responses may have fields that this version does not know, because the server may be a later one. */

@@ -1,17 +1,24 @@
 // What the package @keyledger/client exports.
-import { createClient, type Client, type ClientOptions } from './client.js';
+import { checkedBaseUrl, isCredential } from '#libs/contract/connection.js';
+import { createClient, type Client, type ConnectionOptions } from './client.js';
+import { withoutRedirects } from './redirects.js';
 import { withRetries } from './retries.js';
 
 export { ApiError, entityTagOf, LostSecrets, SecretInAddress, UnexpectedResponse } from './client.js';
 export { eachItem } from './all-pages.js';
 export { readEventStream } from './event-stream.js';
-export type { Client };
+export { UnexpectedRedirect } from './redirects.js';
+export { NoResponse } from './retries.js';
+export type { Client, ConnectionOptions };
 
-export interface KeyledgerOptions extends Omit<ClientOptions, 'idempotencyKeys' | 'anyVersion'> {
+/** Options of `createKeyledger`. */
+export interface KeyledgerOptions extends ConnectionOptions {
   /** The longest that one attempt may take until its response begins. The default is 30,000 milliseconds. */
   readonly timeoutMs?: number;
   /** How often a call is repeated at most. The default is 2. */
   readonly retries?: number;
+  /** Ends the calls of this client, the pauses between them, and the reading of their responses. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -19,14 +26,20 @@ export interface KeyledgerOptions extends Omit<ClientOptions, 'idempotencyKeys' 
  * repeats calls that were rate-limited, and those that are safe to repeat if the server is away; calls that create
  * something are safe by an `Idempotency-Key`.
  *
- * @throws from its methods: ApiError for a problem response, UnexpectedResponse if what responds is not Keyledger,
- * LostSecrets, SecretInAddress; the error of `fetch` if the server cannot be reached
+ * @throws TypeError with one sentence if `baseUrl` or a credential is not usable. Its methods throw ApiError for a problem
+ * response, NoResponse if the server cannot be reached, UnexpectedResponse and UnexpectedRedirect if what responds is not
+ * Keyledger, LostSecrets, and SecretInAddress.
  */
-export function createKeyledger({ timeoutMs = 30_000, retries = 2, ...options }: KeyledgerOptions): Client {
+export function createKeyledger({ timeoutMs = 30_000, retries = 2, signal, ...options }: KeyledgerOptions): Client {
+  for (const name of ['apiKey', 'accessToken'] as const) {
+    if (options[name] && !isCredential(options[name])) throw new TypeError(`${name} must be one word without spaces.`);
+  }
+  const patience = { timeoutMs, retries, ...(signal && { signal }), ...(options.fetch && { fetch: options.fetch }) };
   return createClient({
     ...options,
+    baseUrl: checkedBaseUrl(options.baseUrl),
     idempotencyKeys: true,
     anyVersion: true,
-    fetch: withRetries({ timeoutMs, retries, ...(options.fetch && { fetch: options.fetch }) }),
+    fetch: withoutRedirects(withRetries(patience)),
   });
 }

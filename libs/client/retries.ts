@@ -1,11 +1,30 @@
-import ky, { isHTTPError, type RetryOptions } from 'ky';
+import ky, { isHTTPError, isNetworkError, isTimeoutError, type RetryOptions } from 'ky';
 
 export interface Patience {
   /** The longest that one attempt may take until its response begins, in milliseconds. */
   readonly timeoutMs: number;
   /** How often a call is repeated at most. */
   readonly retries: number;
+  /** Ends attempts, pauses, and the reading of responses. */
+  readonly signal?: AbortSignal;
   readonly fetch?: typeof fetch;
+}
+
+/**
+ * Thrown if the server could not be reached, or began no response within the timeout, also at the last attempt. `cause` is
+ * the error of `fetch`. It holds neither the request nor its credential, which a log would print.
+ */
+export class NoResponse extends Error {
+  constructor(
+    override readonly name: 'NetworkError' | 'TimeoutError',
+    /** The scheme, host and port that was asked. */
+    readonly origin: string,
+    /** A code such as `ECONNREFUSED`, or a short text. */
+    readonly reason: string,
+    cause?: unknown,
+  ) {
+    super(`Keyledger does not respond at ${origin}: ${reason}`, { cause });
+  }
 }
 
 const REPEATABLE = new Set(['GET', 'HEAD', 'DELETE']);
@@ -19,8 +38,10 @@ const LONGEST_PAUSE_SECONDS = 30;
  * A `fetch` that waits a bounded time, and repeats what is safe to repeat, with pauses that grow or that `Retry-After`
  * asks for: a call that was rate-limited; and, if the connection fails or the server is away, a call that changes
  * nothing when it comes twice: GET, DELETE, and those with an `Idempotency-Key`.
+ *
+ * @throws NoResponse; other errors of the given `fetch` pass as they are, and the call is not repeated
  */
-export function withRetries({ timeoutMs, retries, fetch: send = fetch }: Patience): typeof fetch {
+export function withRetries({ timeoutMs, retries, signal, fetch: send = fetch }: Patience): typeof fetch {
   return async (input, init = {}) => {
     const method = init.method ?? 'GET';
     const isRepeatable = REPEATABLE.has(method) || new Headers(init.headers).has('idempotency-key');
@@ -32,7 +53,8 @@ export function withRetries({ timeoutMs, retries, fetch: send = fetch }: Patienc
       afterStatusCodes: statusCodes,
       maxRetryAfter: LONGEST_PAUSE_SECONDS * 1000,
       jitter: true,
-      shouldRetry: ({ error }) => (isHTTPError(error) ? asksForBriefPause(error.response) && undefined : isRepeatable),
+      shouldRetry: ({ error }) =>
+        isHTTPError(error) ? asksForBriefPause(error.response) && undefined : isRepeatable && isFailedConnection(error),
     };
     const throwHttpErrors = (status: number) => statusCodes.includes(status);
     let attempts = 0;
@@ -40,22 +62,36 @@ export function withRetries({ timeoutMs, retries, fetch: send = fetch }: Patienc
       attempts++;
       return send(...request);
     };
+    const options = { ...init, retry, throwHttpErrors, timeout: timeoutMs, fetch: counting, ...(signal && { signal }) };
     try {
-      const response = await ky(input, { ...init, retry, throwHttpErrors, timeout: timeoutMs, fetch: counting });
+      const response = await ky(input, options);
       // An attempt whose response was lost has deleted it.
       const isGone = method === 'DELETE' && attempts > 1 && response.status === 404;
       return isGone ? new Response(null, { status: 204 }) : response;
     } catch (error) {
-      if (!isHTTPError(error)) throw withoutRequest(error as Error);
+      if (isFailedConnection(error)) throw noResponse(error as Error, new Request(input).url, timeoutMs);
+      if (!isHTTPError(error)) throw error;
       const { data, response } = error;
       return new Response(typeof data === 'string' ? data : JSON.stringify(data), response);
     }
   };
 }
 
-/** The errors of ky have the request with its credential, which a log would print. */
-function withoutRequest({ name, message, cause }: Error): Error {
-  return Object.assign(new Error(message, { cause }), { name });
+function isFailedConnection(error: unknown): boolean {
+  return isNetworkError(error) || isTimeoutError(error);
+}
+
+function noResponse(error: Error, url: string, timeoutMs: number): NoResponse {
+  const { origin } = new URL(url);
+  return isTimeoutError(error)
+    ? new NoResponse('TimeoutError', origin, `no response within ${timeoutMs / 1000} s`)
+    : new NoResponse('NetworkError', origin, reasonOf(error.cause), error.cause);
+}
+
+/** The runtime wraps the error of the connection, which has a code, in one whose message is `fetch failed`. */
+export function reasonOf(error: unknown): string {
+  const { code, cause, message } = Object(error) as { code?: string; cause?: unknown; message?: string };
+  return code ?? (cause === undefined ? (message ?? String(error)) : reasonOf(cause));
 }
 
 function asksForBriefPause({ headers }: Response): boolean {

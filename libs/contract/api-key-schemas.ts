@@ -67,9 +67,14 @@ const apiKeyFields = {
   metadata: Metadata,
   environment: Environment,
   public_key: z.string().meta({ description: 'Identifies the key. It is not secret, and rotations do not change it' }),
-  prefix: z
-    .string()
-    .meta({ description: 'The beginning of the secret: its prefix and 6 characters, not enough to use it' }),
+  prefix: z.string().meta({
+    description:
+      'The beginning of the secret: its prefix and 6 characters, not enough to use it. Of an imported key, what the ' +
+      'import says, which may be nothing',
+  }),
+  imported: z.boolean().meta({
+    description: 'Whether its secret is the token of another system. A rotation replaces it with one of Keyledger',
+  }),
   scopes: z.array(Scope),
   allowed_domains: z.array(Domain),
   public_scopes: z.array(Scope).nullable(),

@@ -45,6 +45,22 @@ const KEY_SORTS = [
   'usage_count',
 ] as const;
 
+/** What a caller may say of a new key. */
+export const newKeyFields = {
+  name,
+  ...mapKeyTexts((text) => keyTextInputs[text].optional()),
+  metadata: Metadata.optional(),
+  project_id: idOf('proj')
+    .optional()
+    .meta({ description: 'A project of that organization, to which the key is limited' }),
+  environment: Environment.optional().meta({ description: 'By default, the environment that the deployment sets' }),
+  expires_in_days: z.int().min(1).max(3650).optional(),
+  allowed_domains: allowedDomains.optional(),
+  public_scopes: publicScopes.optional(),
+  allowed_ips: allowedIps.optional(),
+  rate_limits: RateLimits.optional(),
+};
+
 export const createApiKey = defineRoute({
   method: 'POST',
   path: '/api/v1/api-keys',
@@ -57,22 +73,11 @@ export const createApiKey = defineRoute({
   policy: { scope: 'api-keys:manage', organization: 'body', reach: 'project' },
   headers: idempotencyKey,
   body: z.strictObject({
-    name,
-    ...mapKeyTexts((text) => keyTextInputs[text].optional()),
-    metadata: Metadata.optional(),
+    ...newKeyFields,
     organization_id: idOf('org').optional(),
-    project_id: idOf('proj')
-      .optional()
-      .meta({ description: 'A project of that organization, to which the key is limited' }),
     scopes: scopes.optional().meta({
       description: 'If a user omits it: all scopes that the user may grant, which is more than most keys need',
     }),
-    environment: Environment.optional().meta({ description: 'By default, the environment that the deployment sets' }),
-    expires_in_days: z.int().min(1).max(3650).optional(),
-    allowed_domains: allowedDomains.optional(),
-    public_scopes: publicScopes.optional(),
-    allowed_ips: allowedIps.optional(),
-    rate_limits: RateLimits.optional(),
   }),
   success: { status: 201, body: ApiKeyWithSecret },
   idempotent: {
@@ -128,6 +133,7 @@ export const listApiKeys = defineRoute({
       description:
         'The key policy disables it within this number of days if it is not used: see `disables_if_unused_at`',
     }),
+    imported: flag.meta({ description: 'With an imported secret that no rotation has replaced yet' }),
     sort: z
       .enum(KEY_SORTS)
       .default('-created_at')

@@ -176,6 +176,20 @@ const golden = [
     },
   },
   {
+    type: 'api_key.imported',
+    subject: key,
+    data: {
+      ...byUser,
+      secret_id: secret,
+      number: 7,
+      prefix: '',
+      name: 'k',
+      environment: 'test',
+      scopes: ['a:read'],
+      expires_at: null,
+    },
+  },
+  {
     type: 'api_key.created',
     subject: key,
     data: {

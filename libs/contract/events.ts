@@ -140,6 +140,29 @@ export const RecordedState = z.object({
 });
 export type RecordedState = z.infer<typeof RecordedState>;
 
+const newKey = {
+  ...project,
+  secret_id: idOf('secret'),
+  number: z.int().optional(),
+  prefix: z.string().optional(),
+  name: z.string(),
+  environment: Environment,
+  scopes: z.array(Scope),
+  expires_at: z.iso.datetime().nullable(),
+  /** Added after the first version: the complete initial state of the key, so that it can be rebuilt. */
+  ...mapKeyTexts((text) => keyTextOutputs[text].optional()),
+  metadata: z.record(z.string(), z.string()).optional(),
+  public_key: z.string().optional(),
+  allowed_domains: z.array(z.string()).optional(),
+  public_scopes: z.array(Scope).nullable().optional(),
+  allowed_ips: z.array(z.string()).optional(),
+  accountable_user_id: idOf('user').optional(),
+  accountable_user: named.optional(),
+  own_keys_only: z.boolean().optional(),
+  /** Absent if the key has no limits. */
+  rate_limits: z.array(RateLimit).optional(),
+};
+
 /** For a search of all audit logs: the value that the operator looked for, by the name of the parameter. */
 const asked = { filter: z.record(z.string(), z.string().nullable()).optional() };
 
@@ -242,28 +265,9 @@ export const DomainEvent = z
     event('event.quarantined', quarantined),
     /** The record was put back into the outbox. If it can be read now, its events follow. */
     event('event.requeued', quarantined),
-    event('api_key.created', {
-      ...project,
-      secret_id: idOf('secret'),
-      number: z.int().optional(),
-      prefix: z.string().optional(),
-      name: z.string(),
-      environment: Environment,
-      scopes: z.array(Scope),
-      expires_at: z.iso.datetime().nullable(),
-      /** Added after the first version: the complete initial state of the key, so that it can be rebuilt. */
-      ...mapKeyTexts((text) => keyTextOutputs[text].optional()),
-      metadata: z.record(z.string(), z.string()).optional(),
-      public_key: z.string().optional(),
-      allowed_domains: z.array(z.string()).optional(),
-      public_scopes: z.array(Scope).nullable().optional(),
-      allowed_ips: z.array(z.string()).optional(),
-      accountable_user_id: idOf('user').optional(),
-      accountable_user: named.optional(),
-      own_keys_only: z.boolean().optional(),
-      /** Absent if the key has no limits. */
-      rate_limits: z.array(RateLimit).optional(),
-    }),
+    event('api_key.created', newKey),
+    /** Another system made the secret. The event has neither the token nor a hash of it. */
+    event('api_key.imported', newKey),
     event('api_key.used', {
       ...project,
       ...surface,

@@ -33,7 +33,7 @@ const policy = [
   [
     'credential',
     'X-Authz-Credential',
-    'The header that holds the credential. By default X-API-Key or Authorization: Bearer',
+    'Where the key is: `either` (X-API-Key or Authorization: Bearer, the default), `authorization`, the name of another header, or a header and a scheme such as `authorization:token`. Every other header is left to the API behind',
     'x-api-key',
   ],
 ] as const;
@@ -109,7 +109,7 @@ function operation(operationId: string, summary: string): ZodOpenApiOperationObj
     tags: ['Gateways'],
     summary,
     description:
-      'Accepts any method. The key is in X-API-Key or in Authorization: Bearer. An accepted request is recorded and ' +
+      'Accepts any method. The key is where `credential` says. An accepted request is recorded and ' +
       'charged before the response leaves. A parameter that is not understood is 400, and no request passes.',
     security: [{ apiKey: [] }, { bearer: [] }],
     responses: {

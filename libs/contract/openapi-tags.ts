@@ -2,6 +2,7 @@
 const groups = {
   'Keys and verification': {
     'API keys': 'Create, change, rotate and revoke keys, and verify them from a service of your own.',
+    'Key tokens': 'Exchange a key for a short-lived token that services verify offline.',
     Gateways:
       'What nginx, Caddy, Traefik or Envoy asks about each request. The status of the response is the decision.',
     Usage: 'How often keys were used and denied, by hour and day.',

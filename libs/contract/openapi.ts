@@ -130,6 +130,7 @@ function policySentence(route: Route): string {
   if (route.policy === 'user') return 'Needs the access token of a user.';
   if (route.policy === 'operator') return 'Needs the access token of an operator.';
   if (route.policy === 'authenticated') return 'Accepts any credential.';
+  if (route.policy === 'key') return 'Needs a key.';
   const { scope, usersOnly } = route.policy;
   return usersOnly
     ? `Needs the access token of a user whose role has the scope \`${scope}\`.`

@@ -173,7 +173,11 @@ export const problems = {
     title: 'The request was not complete in time',
     advice: 'Send the headers within 15 seconds and the body within 30.',
   },
-  payload_too_large: { status: 413, title: 'The body is too large', advice: 'Send less than 64 KiB.' },
+  payload_too_large: {
+    status: 413,
+    title: 'The body is too large',
+    advice: 'Send less than 64 KiB, or less than 512 KiB to import keys.',
+  },
   unsupported_media_type: {
     status: 415,
     title: 'The body is not JSON',

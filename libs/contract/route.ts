@@ -10,11 +10,12 @@ z.config({ customError: validationMessage });
  * The callers that a route accepts:
  * - `public`: anyone;
  * - `authenticated`: any valid credential;
+ * - `key`: a key that the handler verifies, as for a request to the vendor's API;
  * - `user`: a signed-in user, not a key;
  * - `operator`: a signed-in user who is an operator of the deployment;
  * - a {@link Permission}: a caller with a scope in the organization of the call.
  */
-export type RoutePolicy = 'public' | 'authenticated' | 'user' | 'operator' | Permission;
+export type RoutePolicy = 'public' | 'authenticated' | 'key' | 'user' | 'operator' | Permission;
 
 /** The guard checks it before the handler runs, and hands the handler the resulting authority. */
 export interface Permission {
@@ -80,6 +81,8 @@ export interface Route {
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
   readonly body?: z.ZodObject;
+  /** What the body may have, if it is more than usual. */
+  readonly bodyLimits?: { readonly bytes: number; readonly values: number };
   readonly success: Success;
   /**
    * For routes that create: accepts `Idempotency-Key`. A repeated call gets the first response again, without these

@@ -1,3 +1,4 @@
+import { importApiKeys } from './api-key-import.js';
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
 import * as auditNames from './audit-names.js';
@@ -11,6 +12,7 @@ import * as credits from './credits.js';
 import * as deployment from './deployment.js';
 import { find } from './find.js';
 import * as keyPolicy from './key-policy.js';
+import * as keyTokens from './key-tokens.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
 import * as projects from './projects.js';
@@ -59,6 +61,7 @@ export const routes = {
   },
   apiKeys: {
     create: apiKeys.createApiKey,
+    import: importApiKeys,
     list: apiKeys.listApiKeys,
     get: apiKeys.getApiKey,
     update: apiKeys.updateApiKey,
@@ -72,9 +75,11 @@ export const routes = {
     changeInBulk: bulkChanges.changeInBulk,
     countToReview: bulkChanges.countKeysToReview,
     verify: apiKeys.verifyApiKey,
+    createToken: keyTokens.createKeyToken,
     listScopes: apiKeys.listScopes,
     listEvents: audit.listApiKeyEvents,
   },
+  keyTokens: { jwks: keyTokens.jsonWebKeySet },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
   audit: {
     listEvents: audit.listAuditEvents,

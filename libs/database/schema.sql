@@ -10,6 +10,7 @@ CREATE TABLE api_key (
   metadata jsonb NOT NULL,
   public_key text NOT NULL,
   prefix text NOT NULL,
+  imported boolean NOT NULL,
   environment text NOT NULL,
   scopes text[] NOT NULL,
   allowed_domains text[] NOT NULL,
@@ -144,15 +145,17 @@ CREATE TABLE api_key_secret (
   id uuid NOT NULL,
   api_key_id uuid NOT NULL,
   handle text NOT NULL,
-  hash text NOT NULL,
+  hash text,
   digest bytea,
   created_at timestamp with time zone NOT NULL,
   ended_at timestamp with time zone,
   CONSTRAINT api_key_secret_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_key(id),
+  CONSTRAINT api_key_secret_check CHECK (((hash IS NOT NULL) OR (handle ~~ '~%'::text))),
   CONSTRAINT api_key_secret_handle_key UNIQUE (handle),
   CONSTRAINT api_key_secret_pkey PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX api_key_secret_current ON public.api_key_secret USING btree (api_key_id) WHERE (ended_at IS NULL);
+CREATE INDEX api_key_secret_imported ON public.api_key_secret USING btree (created_at) WHERE (handle ~~ '~%'::text);
 CREATE INDEX api_key_secret_shown ON public.api_key_secret USING btree ("left"(handle, 6));
 CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_secret FOR EACH ROW WHEN (((((new.id IS DISTINCT FROM old.id) OR (new.api_key_id IS DISTINCT FROM old.api_key_id)) OR (new.handle IS DISTINCT FROM old.handle)) OR ((old.ended_at IS NOT NULL) AND ((new.ended_at IS NULL) OR (new.ended_at > old.ended_at))))) EXECUTE FUNCTION refuse_change('a secret that has ended stays ended');
 ALTER TABLE api_key_secret ENABLE ALWAYS TRIGGER never_back_update;
@@ -752,6 +755,14 @@ CREATE TABLE signing_key (
   CONSTRAINT signing_key_pkey PRIMARY KEY (id)
 );
 GRANT INSERT, SELECT ON signing_key TO keyledger_api;
+
+CREATE TABLE token_signing_key (
+  id text NOT NULL,
+  private_key bytea NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT token_signing_key_pkey PRIMARY KEY (id)
+);
+GRANT DELETE, INSERT, SELECT ON token_signing_key TO keyledger_api;
 
 CREATE TABLE user_account (
   id uuid NOT NULL,

@@ -38,6 +38,8 @@ function host(error: string) {
 const SCOPES = 'must be a comma-separated list of resource:action names';
 const DIALECTS = 'must be none, or a comma-separated list of commandagi and agentity';
 const PROXIES = 'must be a comma-separated list of addresses or networks, such as 10.0.0.0/8, or loopback';
+const AUDIENCES =
+  'must be a comma-separated list of names or addresses of services, such as https://api.example.com, and not keyledger';
 const REQUESTS = 'must be a whole number of requests, at least 1';
 const REGISTRATIONS = 'must be a whole number of registrations, from 1 to 1000000';
 const CACHE = 'must be a whole number of megabytes, at least 16';
@@ -123,6 +125,15 @@ export const settings = z.object({
     .union([z.literal('none').transform((): Dialect[] => []), list(z.enum(Dialect.options), DIALECTS)], DIALECTS)
     .transform((names) => [...new Set(names)])
     .default(Dialect.options),
+  TOKEN_AUDIENCES: list(
+    z
+      .string()
+      .max(200, AUDIENCES)
+      .regex(/^[!-~]+$/, AUDIENCES)
+      // The audience of access tokens, with which users call Keyledger itself.
+      .refine((name) => name.toLowerCase() !== 'keyledger', AUDIENCES),
+    AUDIENCES,
+  ).default([]),
   TRUST_PROXY: list(
     z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.enum(['loopback', 'linklocal', 'uniquelocal'])], PROXIES),
     PROXIES,

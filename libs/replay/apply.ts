@@ -106,7 +106,11 @@ function revokeKeys(
   }
 }
 
-const createApiKey: Apply<'api_key.created'> = (state, { subject, time, data }) => {
+function createApiKey(
+  state: State,
+  { type, subject, time, data }: DomainEventOf<'api_key.created' | 'api_key.imported'>,
+): void {
+  const imported = type === 'api_key.imported';
   const texts = Object.fromEntries(keyTextNames.map((name) => [name, data[name]]));
   state.put('api_key', subject, {
     number: data.number,
@@ -116,6 +120,7 @@ const createApiKey: Apply<'api_key.created'> = (state, { subject, time, data }) 
     metadata: data.metadata,
     public_key: data.public_key,
     prefix: data.prefix,
+    imported,
     environment: data.environment,
     scopes: data.scopes,
     allowed_domains: data.allowed_domains,
@@ -138,7 +143,8 @@ const createApiKey: Apply<'api_key.created'> = (state, { subject, time, data }) 
     seq: data.seq,
   });
   addSecret(state, subject, time, data);
-};
+  if (imported) state.change('secret', data.secret_id, { shown: null });
+}
 
 /** @param data of the event in which the key got the secret */
 function addSecret(
@@ -152,7 +158,7 @@ function addSecret(
 }
 
 const rotateApiKey: Apply<'api_key.rotated'> = (state, { subject, time, data }) => {
-  touch(state, 'api_key', subject, time, { prefix: data.prefix, rotated_at: time });
+  touch(state, 'api_key', subject, time, { prefix: data.prefix, imported: false, rotated_at: time });
   const ends = data.ends ?? [{ secret_id: data.previous_secret_id, ends_at: undefined }];
   for (const { secret_id: id, ends_at: end } of ends) state.change('secret', id, { ended_at: end });
   addSecret(state, subject, time, data);
@@ -171,6 +177,7 @@ const revokeApiKey: Apply<'api_key.revoked'> = (state, { subject, time, data }) 
 
 const ofKeys: Pick<Appliers, Extract<ManagementType, `api_key.${string}`>> = {
   'api_key.created': createApiKey,
+  'api_key.imported': createApiKey,
   'api_key.rotated': rotateApiKey,
   'api_key.updated': (state, { subject, time, data }) => touch(state, 'api_key', subject, time, afterOf(data.changes)),
   'api_key.enabled': (state, { subject, time }) =>

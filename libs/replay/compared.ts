@@ -80,7 +80,7 @@ const apiKey: Compared = {
   columns: {
     number: number('number'),
     project_id: id('proj', 'project_id'),
-    ...columns(plain, 'name', ...keyTextNames, 'metadata', 'public_key', 'prefix', 'environment', 'scopes'),
+    ...columns(plain, 'name', ...keyTextNames, 'metadata', 'public_key', 'prefix', 'imported', 'environment', 'scopes'),
     ...columns(plain, 'allowed_domains', 'public_scopes', 'allowed_ips', 'rate_limits', 'own_keys_only', 'version'),
     counted_limits: countedLimits,
     accountable_user_id: id('user', 'accountable_user_id'),
@@ -97,8 +97,8 @@ const secret: Compared = {
   idOf: idAs('secret'),
   columns: {
     api_key_id: id('key', 'api_key_id'),
-    // Lists show as much of a secret. The rest of it, and its hash, are not in the log.
-    shown: { sql: 'left(t.handle, 6)' },
+    // Lists show as much of a secret. The rest of it, its hash, and the handle of an imported one are not in the log.
+    shown: { sql: `CASE WHEN t.handle NOT LIKE '~%' THEN left(t.handle, 6) END` },
     ...columns(time, 'created_at', 'ended_at'),
   },
 };

@@ -14,6 +14,8 @@ interface ExpressResponse {
 /**
  * Middleware for Express that lets a request pass if Keyledger accepts its key. The address of the caller is `req.ip`:
  * behind a proxy, set `trust proxy`.
+ *
+ * @throws TypeError at once if the requirement is not understood
  */
 export function requireKey(verifier: Verifier, requirement: Requirement) {
   checkRequirement(requirement);

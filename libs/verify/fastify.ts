@@ -14,6 +14,8 @@ interface FastifyReply {
 /**
  * An `onRequest` hook for Fastify that lets a request pass if Keyledger accepts its key. The address of the caller is
  * `request.ip`: behind a proxy, set `trustProxy`.
+ *
+ * @throws TypeError at once if the requirement is not understood
  */
 export function requireKey(verifier: Verifier, requirement: Requirement) {
   checkRequirement(requirement);

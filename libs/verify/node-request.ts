@@ -9,7 +9,10 @@ export interface NodeRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Decides about a request. Nest's guards use this, and throw an exception of their own. */
+/**
+ * Decides about a request of Express or Fastify, for guards and hooks of your own. Never throws: a request that cannot be
+ * verified is refused with 503.
+ */
 export async function verifyRequest(
   verifier: Verifier,
   request: NodeRequest,

@@ -5,9 +5,11 @@ import { rateLimitHeaders, type RateLimitStatus } from '#libs/contract/rate-limi
 export interface Rejection {
   /** For programs: a problem code of Keyledger, or `verification_unavailable`. */
   readonly code: string;
+  /** Of HTTP. */
   readonly status: number;
   /** For people. */
   readonly detail: string;
+  /** `WWW-Authenticate`, `Retry-After` (in seconds), `RateLimit` and others, by their names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** JSON. */
   readonly body: string;

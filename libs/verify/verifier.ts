@@ -1,30 +1,39 @@
 import { z } from 'zod';
+import { checkedBaseUrl, isCredential } from '#libs/contract/connection.js';
 import { parseFromLaterVersion } from '#libs/contract/later-version.js';
 import type { ProblemCode } from '#libs/contract/problem.js';
 import { rateLimitHeaders } from '#libs/contract/rate-limits.js';
+import { credentialAt, credentialInEither, CredentialPlace, describePlace } from '#libs/contract/sent-credential.js';
 import { Verification } from '#libs/contract/verification.js';
 import { rejectionOf, unavailable, type Rejection } from './rejection.js';
-import { describePlace, readSentKey, type CredentialPlace } from './sent-key.js';
 
-export type { CredentialPlace, Rejection };
+export type { Rejection };
 
+/** Options of `createVerifier`. */
 export interface VerifierOptions {
   /** Where Keyledger is, such as `https://keys.example.com`. */
   readonly baseUrl: string;
   /** A key of Keyledger with the scope `deployment:verify`, or `api-keys:verify` for the keys of one organization. */
   readonly apiKey: string;
-  /** Where the callers of your API send their keys. */
-  readonly credential?: CredentialPlace;
+  /**
+   * Where the callers of your API send their keys:
+   * - `either`, the default: in `X-API-Key` or as `Authorization: Bearer`;
+   * - `authorization`: as `Authorization: Bearer`;
+   * - the name of another header, such as `x-api-key`: as its whole value. `Authorization` then belongs to your API;
+   * - a header and a scheme, such as `authorization:token`: behind that scheme.
+   */
+  readonly credential?: 'either' | 'authorization' | 'x-api-key' | (string & {});
   /** The longest that a request waits for its verification. The default is 5,000 milliseconds. */
   readonly timeoutMs?: number;
   /** The name of your API in `WWW-Authenticate`. */
   readonly realm?: string;
   /** Is called with the reason why a verification failed, without secrets. By default `console.error` prints it. */
   readonly onUnavailable?: (error: Error) => void;
+  /** Sends the requests. The default is the `fetch` of the runtime. */
   readonly fetch?: typeof fetch;
 }
 
-/** What a request needs. */
+/** What a request needs of its key. */
 export interface Requirement {
   /** The key needs all of them. An empty list accepts every good key. */
   readonly scopes: readonly string[];
@@ -61,9 +70,14 @@ export interface IncomingRequest {
   header(name: string): string | null | undefined;
 }
 
-/** The key of a request. `organization_id` is its owner, and `project_id` the project that it is limited to. */
+/**
+ * The key of a request: `id`, `name`, `organization_id` (its owner), `project_id` (the project that it is limited to, or
+ * null), `external_id` and `metadata` (yours), `environment`, `scopes`, `credential`, `status`, and `expires_at` (RFC 3339, or
+ * null).
+ */
 export type Caller = NonNullable<Verification['api_key']>;
 
+/** What to do with a request: let it pass, or send the response in `rejection`. */
 export type Decision =
   | {
       readonly valid: true;
@@ -73,6 +87,7 @@ export type Decision =
     }
   | { readonly valid: false; readonly rejection: Rejection };
 
+/** Decides about requests. Create one by `createVerifier`. */
 export interface Verifier {
   /**
    * Decides about a request, and records the use of the key. Never throws: a request that cannot be verified is refused
@@ -85,7 +100,11 @@ export interface Verifier {
 const MAX_TEXT = 500;
 const MAX_PATH = 2000;
 
-/** @throws TypeError with one sentence if an option is not usable */
+/**
+ * Creates what asks Keyledger about the keys of requests. Create it once: it keeps connections open.
+ *
+ * @throws TypeError with one sentence if an option is not usable
+ */
 export function createVerifier(options: VerifierOptions): Verifier {
   const {
     timeoutMs = 5_000,
@@ -93,8 +112,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     fetch: send = fetch,
     onUnavailable = ({ message }) => console.error(message),
   } = options;
-  const credential = options.credential?.toLowerCase() ?? 'either';
-  const url = `${checkedBase(options.baseUrl)}/api/v1/api-keys/verify`;
+  const place = checkedPlace(options.credential);
+  const url = `${checkedBaseUrl(options.baseUrl)}/api/v1/api-keys/verify`;
   const headers = { 'Content-Type': 'application/json', 'X-API-Key': checkedKey(options.apiKey) };
 
   const ask = async (key: string, request: IncomingRequest, { scopes, cost, projectId }: Requirement) => {
@@ -117,17 +136,28 @@ export function createVerifier(options: VerifierOptions): Verifier {
     async verify(request, requirement) {
       try {
         checkRequirement(requirement);
-        const sent = readSentKey(credential, (name) => request.header(name));
-        if (!('problem' in sent)) return decisionOf(await ask(sent.key, request, requirement), realm, requirement);
-        const details =
-          sent.problem === 'invalid_key' ? {} : { detail: describePlace(options.credential ?? credential) };
-        return { valid: false, rejection: rejectionOf(sent.problem, realm, details) };
+        const sent = place
+          ? credentialAt(place, request.header(place.header))
+          : credentialInEither(request.header('x-api-key'), request.header('authorization'));
+        if (typeof sent === 'object') {
+          const detail = sent.detail ?? describePlace(place);
+          return { valid: false, rejection: rejectionOf(sent.code, realm, { detail }) };
+        }
+        if (!mayBeKey(sent)) return { valid: false, rejection: rejectionOf('invalid_key', realm) };
+        return decisionOf(await ask(sent, request, requirement), realm, requirement);
       } catch (error) {
         tell(error);
         return { valid: false, rejection: unavailable((error instanceof Unavailable && error.retryAfter) || '1') };
       }
     },
   };
+}
+
+/** The longest text that Keyledger reads as a key, in characters. */
+const MAX_KEY = 500;
+
+function mayBeKey(text: string): boolean {
+  return text.length <= MAX_KEY && !/\s/.test(text);
 }
 
 function verificationIn(value: unknown): Verification {
@@ -197,6 +227,7 @@ async function reasonOf(response: Response): Promise<string> {
   const code = /^[a-z_]{1,50}$/.exec(String(problem?.code))?.[0];
   const status = `it responded with ${response.status}${code && problem?.code ? ` ${code}` : ''}`;
   if (response.status === 401) return `${status}: check the key of your service`;
+  if (response.status === 404) return `${status}: check baseUrl`;
   return response.status === 403
     ? `${status}: the key of your service needs the scope deployment:verify or api-keys:verify`
     : status;
@@ -211,15 +242,15 @@ function messageOf(error: unknown, timeoutMs: number): string {
   return code ?? message;
 }
 
-/** @returns the address without a final slash */
-function checkedBase(baseUrl: string): string {
-  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
-  const isPlain = url && !url.search && !url.hash && !url.username && !url.password && /^https?:$/.test(url.protocol);
-  if (!isPlain) throw new TypeError('baseUrl must be the address of Keyledger, such as https://keys.example.com.');
-  return url.href.replace(/\/$/, '');
+function checkedKey(apiKey: string): string {
+  if (isCredential(apiKey)) return apiKey;
+  throw new TypeError('apiKey must be a key of Keyledger with the scope deployment:verify or api-keys:verify.');
 }
 
-function checkedKey(apiKey: string): string {
-  if (apiKey && !/[^\x21-\x7e]/.test(apiKey)) return apiKey;
-  throw new TypeError('apiKey must be a key of Keyledger with the scope deployment:verify or api-keys:verify.');
+function checkedPlace(credential = 'either'): CredentialPlace | undefined {
+  const { success, data } = CredentialPlace.safeParse(credential);
+  if (success) return data;
+  throw new TypeError(
+    'credential must be either, the name of a header that can hold a key, or its name and a scheme such as authorization:token.',
+  );
 }

@@ -4,7 +4,8 @@ import { checkRequirement, type Decision, type Rejection, type Requirement, type
 export { callerOf } from './callers.js';
 
 /**
- * Decides about a web-standard `Request`, as Hono, Next, Deno, Bun and edge runtimes have it.
+ * Decides about a web-standard `Request`, as Hono, Next, Deno, Bun and edge runtimes have it. Never throws: a request that
+ * cannot be verified is refused with 503.
  *
  * @param ip the address of the caller, which a `Request` does not hold
  */
@@ -26,18 +27,20 @@ function responseOf({ status, headers, body }: Rejection): Response {
 }
 
 /**
- * Wraps a handler of web-standard requests, such as a route handler of Next: it runs only if Keyledger accepts the key.
+ * Wraps a handler of web-standard requests, such as a route handler or a proxy of Next: it runs only if Keyledger accepts
+ * the key.
  *
  * @param ipOf returns the address of the caller, which a `Request` does not hold
+ * @throws TypeError at once if the requirement is not understood
  */
-export function withKey<More extends readonly unknown[]>(
+export function withKey<Incoming extends Request, More extends readonly unknown[]>(
   verifier: Verifier,
   requirement: Requirement,
-  handler: (request: Request, ...more: More) => Response | Promise<Response>,
-  ipOf: (request: Request) => string | undefined = () => undefined,
+  handler: (request: Incoming, ...more: More) => Response | Promise<Response>,
+  ipOf: (request: Incoming) => string | undefined = () => undefined,
 ) {
   checkRequirement(requirement);
-  return async (request: Request, ...more: More): Promise<Response> => {
+  return async (request: Incoming, ...more: More): Promise<Response> => {
     const decision = await verifyRequest(verifier, request, requirement, ipOf(request));
     if (!decision.valid) return responseOf(decision.rejection);
     const response = await handler(request, ...more);
@@ -58,6 +61,7 @@ interface HonoContext {
  * Middleware for Hono that lets a request pass if Keyledger accepts its key.
  *
  * @param ipOf returns the address of the caller, for example by `getConnInfo` of the runtime's adapter
+ * @throws TypeError at once if the requirement is not understood
  */
 export function requireKey<Context extends HonoContext>(
   verifier: Verifier,

@@ -49,6 +49,7 @@ const offences: Record<string, Record<string, string>> = {
       ['contract', 'platform'],
       ['client', 'platform'],
       ['verify', 'client'],
+      ['nest', 'client'],
       ['database', 'platform'],
       ['platform', 'outbox'],
       ['outbox', 'admission'],

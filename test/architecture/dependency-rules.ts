@@ -19,6 +19,7 @@ const libraries: Record<string, readonly string[]> = {
   contract: ['api-key-format', 'tlog'],
   client: ['contract'],
   verify: ['contract'],
+  nest: ['verify'],
   database: ['api-key-format'],
   platform: ['contract', 'database'],
   outbox: ['platform', 'tlog'],
@@ -48,7 +49,7 @@ const BROWSER_PACKAGES = [
 
 const SPEC = String.raw`\.spec\.ts$`;
 /** The launcher runs them after the packages are installed. */
-const COMPILER = String.raw`^apps/launcher/(bundle|compile|packages)\.mjs$`;
+const COMPILER = String.raw`^apps/launcher/(bundle|compile|packages|reference)\.mjs$`;
 
 export const rules: Rule[] = [
   ...Object.keys(libraries).map((library) => ({
@@ -74,7 +75,7 @@ export const rules: Rule[] = [
   {
     name: 'example-as-a-vendor-writes-it',
     from: { path: '^apps/example/' },
-    to: { path: '^libs/', pathNot: '^libs/(verify|contract)/' },
+    to: { path: '^libs/', pathNot: '^libs/(nest|verify|contract)/' },
   },
   {
     name: 'dashboard-on-browser-libraries',

@@ -26,6 +26,7 @@ const JUSTIFIED: Readonly<Record<string, string>> = {
   'libs/contract/ids.ts read': MEMO,
   'libs/contract/use-records.ts lastSecond': MEMO,
   'libs/contract/use-records.ts lastTime': MEMO,
+  'libs/nest/keyledger.module.ts { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN }': 'a class and a symbol',
   'libs/platform/http/http-server.ts dropped': METRIC,
   'libs/platform/http/json-text.ts STRING': POSITION,
   'libs/platform/http/json-text.ts LITERAL': POSITION,

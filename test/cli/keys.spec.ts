@@ -1,6 +1,11 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { decodeJwt } from 'jose';
+import { csvLine } from '#libs/contract/csv.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf as problemOf } from '../support/rejection.js';
@@ -380,6 +385,70 @@ describe('the catalogue commands', () => {
   });
 });
 
+describe('keyledger keys import', () => {
+  const file = async (name: string, content: string) => {
+    const path = join(shell.home, name);
+    await writeFile(path, content);
+    return path;
+  };
+  const newToken = () => `acme_${randomBytes(20).toString('hex')}`;
+
+  it('imports the tokens of a file in as many calls as they need, and can be repeated', async () => {
+    const tokens = Array.from({ length: 1_500 }, newToken);
+    const rows = tokens.map((token, n) => `${JSON.stringify({ token, name: `Imported ${n}` })}\n`);
+    const args = ['keys', 'import', await file('keys.jsonl', rows.join('')), '--scope', 'triggers:read'];
+    expect(await shell.run([...args, '--dry-run'])).toMatchObject({
+      code: 0,
+      stdout: '1500 keys would be imported.\n',
+    });
+    expect(await use(tokens[1_499]!)).toBe('invalid_key');
+    expect(await shell.run(args)).toMatchObject({
+      code: 0,
+      stdout: '1500 keys were imported.\n',
+      stderr: '1000 of 1500 keys\n',
+    });
+    expect([await use(tokens[0]!), await use(tokens[1_499]!)]).toEqual(['done', 'done']);
+    expect(await jsonOf(args)).toMatchObject({ dry_run: false, imported: 0, existing: 1_500 });
+  });
+
+  it('moves the keys of Better Auth with the query of the guide, and they go on working', async () => {
+    await deployment.sql.query(await readFile(join(import.meta.dirname, 'better-auth.sql'), 'utf8'));
+    const guide = await readFile(join(import.meta.dirname, '../../docs/api/moving.md'), 'utf8');
+    const [, query] = /^## From Better Auth[^]*?\\copy \((.*)\) TO/m.exec(guide)!;
+    const { rows, fields } = await deployment.sql.query<Record<string, string | null>>(query!);
+    const lines = [fields.map(({ name }) => name), ...rows.map((row) => Object.values(row).map((cell) => cell ?? ''))];
+    const path = await file('better-auth.csv', lines.map(csvLine).join(''));
+    const { code, stdout } = await shell.run(['keys', 'import', path, '--scope', 'triggers:read']);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '3 keys were imported.\n' });
+    // The keys themselves are gone from that database.
+    const tokens = [
+      'acme_SFxJNCWvlgZExfXawOipnAckxIuJdEdXGtkNjuIXKiIMHUNkxGuDtsmQYkucqDfi',
+      'GRClfJXWTcDkFEQEAXcPRBdlFfCfOzzZFfnYwOiLbQEkXIbJKyjKhgCLGRgPjciw',
+      'sioCOYVFvrDMfKTGkvpNdmwDnMsmuIotKpKvLUphHfWZsnAaBdZJAmObKcNpipid',
+    ];
+    for (const token of tokens) expect(await use(token)).toBe('done');
+    expect(await use('sSZlorWvnukZrXLKxaWhUbjpYcFSOHvVGAmTBjbbbkgZiZNAVXWUPAUghQhTswQB')).toBe('invalid_key');
+    const { data } = await ada.client.apiKeys.list({ query: { external_id: 'rmFGvsQHcZb5qO4jS4x1xZPL2ZfzNvmI' } });
+    expect(data.find(({ name }) => name === 'Nightly')).toMatchObject({
+      prefix: 'GRClfJ',
+      scopes: ['triggers:read', 'triggers:write', 'events:read'],
+      metadata: { plan: 'pro' },
+      expires_at: expect.any(String),
+    });
+  });
+
+  it('names the lines that are wrong, and imports none of their call', async () => {
+    const token = newToken();
+    const path = await file('keys.csv', `token,name,scopes\n${token},Good,triggers:read\n${newToken()},Bad,no:scope\n`);
+    const { code, stdout, stderr } = await shell.run(['keys', 'import', path]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^line 3: scopes\[0\] no:scope is not a scope/);
+    expect(stderr).toMatch(/\nNone of these 2 keys was imported \(invalid_request, request req_\w+\)\n$/);
+    expect(stderr).not.toContain(token);
+    expect(await use(token)).toBe('invalid_key');
+  });
+});
+
 describe('every command', () => {
   const commands = [
     ...['login', 'logout', 'whoami', 'scopes', 'organizations', 'projects'].map((name) => [name]),
@@ -407,5 +476,31 @@ describe('every command', () => {
       stderr: expect.stringMatching(/\(Did you mean revoke\?\)\nAdd --help/),
     });
     expect((await shell.run(['organisations'])).stderr).toContain('(Did you mean organizations?)');
+  });
+});
+
+describe('keyledger keys token', () => {
+  const args = ['keys', 'token', '--audience', 'orders', '--scope', 'triggers:read', '--lifetime', '2m'];
+
+  it('needs the key alone, and prints only the token on standard output', async () => {
+    const { key } = await newKey('Exchanged');
+    const stranger = await Shell.open();
+    try {
+      const env = { KEYLEDGER_URL: deployment.url };
+      const { code, stdout, stderr } = await stranger.run(args, { input: `${key}\n`, env });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('Nothing can revoke it.') });
+      const { aud, scope, iat, exp } = decodeJwt(stdout.trimEnd());
+      expect({ aud, scope, seconds: exp! - iat! }).toEqual({ aud: 'orders', scope: 'triggers:read', seconds: 120 });
+    } finally {
+      await stranger.close();
+    }
+  });
+
+  it('rejects a key as an argument without repeating it, and says why a key is refused', async () => {
+    const { key } = await newKey('Argument');
+    const { code, stderr } = await shell.run([...args, key]);
+    expect({ code, repeats: stderr.includes(key) }).toEqual({ code: 64, repeats: false });
+    const wide = await shell.run([...args, '--scope', 'triggers:write'], { input: `${key}\n` });
+    expect(wide).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('scope') });
   });
 });

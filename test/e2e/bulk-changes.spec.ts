@@ -228,10 +228,10 @@ describe('more keys than one call changes', () => {
     team = await newTeam();
     await newKey('the first');
     await deployment.sql.query(
-      `INSERT INTO api_key (id, organization_id, name, metadata, public_key, prefix, environment, scopes, allowed_domains,
+      `INSERT INTO api_key (id, organization_id, name, metadata, public_key, prefix, imported, environment, scopes, allowed_domains,
                             allowed_ips, rate_limits, accountable_user_id, own_keys_only, created_by_type, created_by_id,
                             created_at, updated_at, version)
-       SELECT uuidv7(), organization_id, 'Key ' || number, metadata, 'pk_' || n, prefix, environment, scopes, allowed_domains,
+       SELECT uuidv7(), organization_id, 'Key ' || number, metadata, 'pk_' || n, prefix, imported, environment, scopes, allowed_domains,
               allowed_ips, rate_limits, accountable_user_id, own_keys_only, created_by_type, created_by_id, now(), now(), 1
        FROM api_key, generate_series(1, $2) AS n WHERE organization_id = $1`,
       [toUuid(team), MORE - 1],

@@ -219,7 +219,7 @@ describe('an API that verifies its callers with Keyledger', () => {
     });
   });
 
-  it('rejects every request to a handler without a scope', async () => {
+  it('rejects every request to a handler that declares no requirement', async () => {
     @Controller('forgotten')
     class Forgotten {
       @Get()
@@ -236,7 +236,7 @@ describe('an API that verifies its callers with Keyledger', () => {
     const { key } = await newKey(['triggers:*']);
     expect(await rejection({ 'x-api-key': key }, '/forgotten', careless)).toMatchObject({
       status: 403,
-      code: 'no_scope_declared',
+      code: 'requirement_undeclared',
     });
   });
 

@@ -323,8 +323,36 @@ describe('the header that holds the credential', () => {
     expect(await ask('/authz/x', [own, 'X-Authz-Scope: none', 'X-Authz-Credential: shop-key'])).toMatchObject(valid);
   });
 
+  it('may be behind a scheme of the API, so that its customers change nothing', async () => {
+    const token = `Authorization: token  ${weak.key}`;
+    expect(await ask('/authz?credential=Authorization:Token', [token, 'X-API-Key: theirs'])).toMatchObject(valid);
+    expect(await ask('/authz?credential=authorization%3Atoken', [token])).toMatchObject(valid);
+    expect(await ask('/authz?credential=shop-key:api-key', [`Shop-Key: API-KEY ${weak.key}`])).toMatchObject(valid);
+    for (const wrong of [bearer(), `Authorization: ${weak.key}`, 'Authorization: Token', key()]) {
+      expect(await ask('/authz?credential=authorization:token', [wrong])).toMatchObject({ code: 'unauthenticated' });
+    }
+    expect(await ask('/authz?credential=authorization:token', [token, token])).toMatchObject({
+      code: 'multiple_credentials',
+    });
+  });
+
+  it('may be said to be the default', async () => {
+    for (const header of [key(), bearer()]) {
+      expect(await ask('/authz?credential=either', [header])).toMatchObject(valid);
+    }
+    expect(await ask('/authz?credential=either', [key(), basic])).toMatchObject({ code: 'unauthenticated' });
+  });
+
   it.each([
     'x-api-key,authorization',
+    'either:token',
+    'authorization:',
+    'authorization:basic',
+    'authorization:Digest',
+    'authorization:a:b',
+    'authorization:to_ken',
+    'cookie:token',
+    'shop-key&credential=shop-key',
     'x-api-key+authorization',
     'x_api_key',
     'x.api.key',

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { allRoutes } from '#libs/contract/routes.js';
 import type { Client } from '#libs/client/client.js';
@@ -45,6 +46,11 @@ const confirmations = new Map<string, string>();
 const byMembers: Record<string, (client: Client, team: Team) => Promise<unknown>> = {
   'apiKeys.create': (client, { id }) =>
     client.apiKeys.create({ headers, body: { name: 'New', organization_id: id, scopes: ['triggers:read'] } }),
+  'apiKeys.import': (client, { id }) => {
+    const hash = createHash('sha256').update(id).digest('hex');
+    const keys = [{ hash, name: 'Moved', scopes: ['triggers:read'] }];
+    return client.apiKeys.import({ headers, body: { organization_id: id, keys } });
+  },
   'apiKeys.rotate': (client, { keyId }) => client.apiKeys.rotate({ headers, params: { id: keyId } }),
   'apiKeys.changeInBulk': async (client, { id, keyId }) => {
     const body = { organization_id: id, action: 'revoke' as const, ids: [keyId] };

@@ -40,6 +40,7 @@ async function faults() {
 const CHANGES_NOTHING: Readonly<Record<string, string>> = {
   'invitations.describe': 'reads an invitation: POST keeps its token out of logs',
   'find.find': 'finds what a text belongs to: POST keeps a secret out of logs',
+  'apiKeys.createToken': 'is a use of the key, as apiKeys.verify is',
   'apiKeys.previewBulkChange': 'changes nothing: POST takes many ids',
   'keyPolicy.preview': 'changes nothing: POST takes a policy',
   'deployment.setAuditRetention': 'is a setting: docs/security-model.md says what finds a change past the API',

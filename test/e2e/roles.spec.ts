@@ -156,7 +156,7 @@ describe.each(guarded)('$name', ({ name, route, policy, isForEach, scope }) => {
 function ofProjectKey(route: Route, { organization, reach }: Permission, name: string): string {
   if (isForUsers(route)) return 'user_required';
   if (reach === 'organization') return 'wrong_project';
-  if (name === 'apiKeys.create') return 'beyond_authority';
+  if (name === 'apiKeys.create' || name === 'apiKeys.import') return 'beyond_authority';
   if (name === 'apiKeys.previewBulkChange') return 'not_found';
   // It cannot have the confirmation of a preview.
   if (name === 'apiKeys.changeInBulk') return 'invalid_request';

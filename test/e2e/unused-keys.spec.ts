@@ -195,5 +195,5 @@ it('an organization with many unused keys does not keep the others waiting, and 
   expect([subjects.length, new Set(subjects).size]).toEqual([151, 151]);
 });
 
-const COPIED = `organization_id, name, metadata, prefix, environment, scopes, allowed_domains, allowed_ips, rate_limits,
+const COPIED = `organization_id, name, metadata, prefix, imported, environment, scopes, allowed_domains, allowed_ips, rate_limits,
   accountable_user_id, own_keys_only, created_by_type, created_by_id, created_at, updated_at, version`;

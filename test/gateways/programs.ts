@@ -56,11 +56,11 @@ export function isInstalled({ command, version }: Program): boolean {
   return spawnSync(command, [version]).status === 0;
 }
 
-const document = readFileSync(new URL('../../docs/gateways.md', import.meta.url), 'utf8');
+export const gatewaysDocument = readFileSync(new URL('../../docs/gateways.md', import.meta.url), 'utf8');
 
 /** The block of the document in this language. */
 export function snippetOf(language: string): string {
-  const [, snippet] = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'ms').exec(document) ?? [];
+  const [, snippet] = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'ms').exec(gatewaysDocument) ?? [];
   if (!snippet) throw new Error(`docs/gateways.md has no block in ${language}`);
   return snippet;
 }

@@ -4,7 +4,15 @@ import { startDeployment, type Account, type Deployment } from '../support/deplo
 import { leftOut } from '../support/left-out.js';
 import { freePort } from '../../apps/cli/free-port.js';
 import { call, type Response, type Request } from './client.js';
-import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
+import {
+  gatewaysDocument,
+  isInstalled,
+  programs,
+  startGateway,
+  type Gateway,
+  type ProgramName,
+  type Surroundings,
+} from './programs.js';
 import { PLAIN, startUpstream, type Upstream } from './upstream.js';
 
 /*
@@ -189,16 +197,10 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     });
 
     it('of an API with its own credentials reaches the client', async () => {
-      const line = { nginx: /\n +proxy_set_header Authorization "";/, Caddy: /\n\t*request_header -Authorization/ }[
-        name
-      ];
+      const [removed] = changesFor(name, 'With `credential=x-api-key`');
       const other = await start({
         asks: 'scope=triggers:read&credential=x-api-key',
-        edit: (snippet) => {
-          const edited = snippet.replace(line, '');
-          if (edited === snippet) throw new Error('The snippet does not take Authorization away');
-          return edited;
-        },
+        edit: (snippet) => replaceOnce(snippet, removed!, ''),
       });
       try {
         const key = await newKey();
@@ -220,5 +222,63 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         await other.stop();
       }
     });
+
+    it.each([
+      ['shop-key', (key: string) => key],
+      ['shop-key:token', (key: string) => `Token ${key}`],
+    ])(
+      'of an API whose keys are in a header of its own is its own, and it never sees the key: %s',
+      async (at, sent) => {
+        const [kept] = changesFor(name, 'With `credential=x-api-key`');
+        const other = await start({
+          asks: `scope=triggers:read&credential=${at}`,
+          edit: (snippet) => withShopKey(replaceOnce(snippet, kept!, '')),
+        });
+        try {
+          const key = await newKey();
+          const authorization = 'Bearer eyJ.its.own';
+          upstream.received.length = 0;
+          const response = await through({ headers: { 'shop-key': sent(key), authorization } }, other);
+          expect(response).toMatchObject({ status: 200, text: PLAIN.body });
+          expect(upstream.received).toMatchObject([{ headers: { authorization, 'x-authz-code': 'valid' } }]);
+          expect(JSON.stringify(upstream.received[0]!.headers)).not.toContain(key);
+          expect(upstream.received[0]!.headers).not.toHaveProperty('shop-key');
+          upstream.received.length = 0;
+          const elsewhere: Record<string, string>[] = [
+            { 'x-api-key': key },
+            { authorization: `Bearer ${key}` },
+            { 'shop-key': '' },
+          ];
+          for (const headers of elsewhere) {
+            expect((await through({ headers }, other)).status).toBe(401);
+          }
+          expect(upstream.received).toEqual([]);
+        } finally {
+          await other.stop();
+        }
+      },
+    );
+
+    /** Makes the changes that docs/gateways.md describes for the header `Shop-Key`. */
+    function withShopKey(snippet: string): string {
+      const [first, second] = changesFor(name, 'For another header');
+      if (name === 'Caddy') return replaceOnce(snippet, second!, `${second}\n${first}`);
+      // nginx: to Keyledger, and not to the API.
+      const asked = replaceOnce(snippet, 'location = /_keyledger {', `location = /_keyledger {\n${first}`);
+      return replaceOnce(asked, 'location / {', `location / {\n${second}`);
+    }
   });
+}
+
+/** The directives that docs/gateways.md names for this gateway in the list after these words. */
+function changesFor(name: ProgramName, words: string): string[] {
+  const [, change] = new RegExp(`^- ${name}: (.*?)\n- `, 'ms').exec(
+    gatewaysDocument.slice(gatewaysDocument.indexOf(words)),
+  )!;
+  return [...change!.matchAll(/`((?:proxy_set_header|request_header) [^`]+)`/g)].map(([, directive]) => directive!);
+}
+
+function replaceOnce(text: string, part: string, by: string): string {
+  if (text.split(part).length !== 2) throw new Error(`The snippet does not have ${part} once`);
+  return text.replace(part, () => by);
 }

@@ -1,11 +1,16 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Controller, Get, Module, type DynamicModule } from '@nestjs/common';
+import { NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import express from 'express';
 import Fastify from 'fastify';
 import { Hono } from 'hono';
+import { ApiKey, KeyledgerModule, NoApiKey, type KeyledgerModuleOptions } from '#libs/nest/keyledger.module.js';
 import { callerOf, requireKey as inExpress } from '#libs/verify/express.js';
 import { requireKey as inFastify } from '#libs/verify/fastify.js';
 import { createVerifier, type Requirement, type VerifierOptions } from '#libs/verify/verifier.js';
@@ -13,6 +18,7 @@ import { requireKey as inHono, withKey } from '#libs/verify/web.js';
 import { freePort } from '../../apps/cli/free-port.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { fetchListener } from '../support/fetch-listener.js';
+import { nestApi } from './nest-apis.js';
 
 let deployment: Deployment;
 let vendor: Account;
@@ -47,11 +53,23 @@ async function listening(server: Server): Promise<string> {
 /** An address at which nothing listens. */
 const closedAddress = async () => `http://127.0.0.1:${await freePort()}`;
 const serve = (listener: RequestListener) => listening(createServer(listener));
-const verifier = (options: Partial<VerifierOptions> = {}) =>
-  createVerifier({ baseUrl: deployment.url, apiKey: serviceKey, onUnavailable: () => undefined, ...options });
+const withDefaults = (options: Partial<VerifierOptions> = {}) => ({
+  baseUrl: deployment.url,
+  apiKey: serviceKey,
+  onUnavailable: () => undefined,
+  ...options,
+});
+const verifier = (options?: Partial<VerifierOptions>) => createVerifier(withDefaults(options));
 
 const NEED = { scopes: ['triggers:read'] };
 const ADDRESS = '127.0.0.1';
+
+async function inNest(adapter: AbstractHttpAdapter, options: KeyledgerModuleOptions): Promise<string> {
+  const app = await nestApi(adapter, options);
+  stops.push(() => app.close());
+  await app.listen(0, ADDRESS);
+  return app.getUrl();
+}
 
 /** An API with `GET /orders`, which responds with the organization of the key. */
 const APIS: Record<string, (options?: Partial<VerifierOptions>) => Promise<string>> = {
@@ -79,14 +97,18 @@ const APIS: Record<string, (options?: Partial<VerifierOptions>) => Promise<strin
     app.get('/orders', (c) => c.json({ organization: callerOf(c.req.raw).organization_id }));
     return serve(fetchListener((request) => app.fetch(request)));
   },
+  'Nest on Express': (options) => inNest(new ExpressAdapter(), withDefaults(options)),
+  'Nest on Fastify': (options) => inNest(new FastifyAdapter(), withDefaults(options)),
   'a route handler of web requests'(options) {
     const get = (request: Request) => Response.json({ organization: callerOf(request).organization_id });
     return serve(fetchListener(withKey(verifier(options), NEED, get, () => ADDRESS)));
   },
 };
 
-async function get(api: string, headers: Record<string, string>) {
-  const response = await fetch(`${api}/orders?page=1`, { headers });
+const get = (api: string, headers: Record<string, string>) => call(`${api}/orders?page=1`, { headers });
+
+async function call(url: string, init: RequestInit) {
+  const response = await fetch(url, init);
   return { status: response.status, headers: response.headers, body: (await response.json()) as object };
 }
 
@@ -153,6 +175,89 @@ describe.each(Object.entries(APIS))('an API with %s', (_, start) => {
   });
 });
 
+describe.each(['Nest on Express', 'Nest on Fastify'])('%s', (name) => {
+  let api: string;
+  beforeAll(async () => {
+    api = await APIS[name]!();
+  });
+
+  const request = async (path: string, key?: string, method = 'GET') => {
+    const { status, headers, body } = await call(api + path, { method, headers: key ? { 'x-api-key': key } : {} });
+    return { status, format: headers.get('content-type')?.split(';')[0], left: headers.get('ratelimit'), ...body };
+  };
+
+  it('refuses every request to a handler that declares nothing, also one with a good key', async () => {
+    const { key } = await newKey(['triggers:read']);
+    for (const path of ['/orders/forgotten', '/page']) {
+      expect(await request(path, key)).toMatchObject({
+        status: 403,
+        format: 'application/problem+json',
+        code: 'requirement_undeclared',
+      });
+    }
+  });
+
+  it('lets a request without a key pass only where @NoApiKey() says so, and its handler has no caller', async () => {
+    expect(await request('/orders/health')).toMatchObject({ status: 200, ok: true });
+    expect(await request('/invoices/terms')).toMatchObject({ status: 200 });
+    expect(await request('/invoices')).toMatchObject({ status: 401, code: 'unauthenticated' });
+    expect(await request('/orders/health/caller')).toMatchObject({ status: 500 });
+  });
+
+  it('asks for what the controller needs, or what its handler needs instead, and counts the request once', async () => {
+    const limits = { rate_limits: [{ name: 'day', limit: 10, window_seconds: 86_400 }] };
+    const { key: reader } = await newKey(['triggers:read'], limits);
+    const { key: writer } = await newKey(['triggers:write'], limits);
+    expect(await request('/invoices', reader)).toMatchObject({ status: 403, code: 'insufficient_scope' });
+    expect(await request('/invoices', writer)).toMatchObject({ status: 200, organization: vendor.organizationId });
+    expect(await request('/invoices/print', reader, 'POST')).toMatchObject({
+      status: 200,
+      left: expect.stringMatching(/^"day";r=7;/),
+    });
+  });
+});
+
+describe('Nest', () => {
+  it('protects routes with @ApiKey() alone if the application says that it protects the others', async () => {
+    const api = await inNest(new FastifyAdapter(), { ...withDefaults(), undeclaredRoutes: 'pass' });
+    expect((await fetch(`${api}/page`)).status).toBe(200);
+    expect((await fetch(`${api}/invoices`)).status).toBe(401);
+  });
+
+  it('does not start if a route has @ApiKey() and nothing can verify keys, or with options that are not understood', async () => {
+    @Controller()
+    class Orders {
+      @Get()
+      @ApiKey(NEED)
+      list() {
+        return {};
+      }
+    }
+    const start = (imports: DynamicModule[]) => {
+      @Module({ imports, controllers: [Orders] })
+      class AppModule {}
+      return NestFactory.create(AppModule, new FastifyAdapter(), { logger: false, abortOnError: false });
+    };
+    await expect(start([])).rejects.toThrow(/KeyledgerVerifier/);
+    await expect(start([KeyledgerModule.forRoot({ ...withDefaults(), baseUrl: 'keys' })])).rejects.toThrow(/^baseUrl/);
+    const misspelt = { ...withDefaults(), undeclaredRoutes: 'allow' } as unknown as KeyledgerModuleOptions;
+    await expect(start([KeyledgerModule.forRoot(misspelt)])).rejects.toThrow(/^undeclaredRoutes must be/);
+  });
+
+  it('refuses two declarations at one place, of which one would be without effect', () => {
+    const declareTwice = (...[first, second]: [MethodDecorator, MethodDecorator]) => {
+      class Orders {
+        list() {}
+      }
+      const descriptor = Object.getOwnPropertyDescriptor(Orders.prototype, 'list')!;
+      first(Orders.prototype, 'list', descriptor);
+      second(Orders.prototype, 'list', descriptor);
+    };
+    expect(() => declareTwice(ApiKey(NEED), NoApiKey())).toThrow('list has @ApiKey() or @NoApiKey() twice');
+    expect(() => declareTwice(ApiKey(NEED), ApiKey({ scopes: [] }))).toThrow('list has @ApiKey() or @NoApiKey() twice');
+  });
+});
+
 const endlessText = () =>
   new Readable({
     read(size) {
@@ -191,6 +296,29 @@ describe('where the key is', () => {
       rejection: { code: 'unauthenticated' },
     });
   });
+
+  it('can be behind a scheme of the API, and is then asked for there', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const ours = verifier({ credential: 'authorization:token' });
+    expect(await ours.verify(request({ authorization: `Token ${key}` }), NEED)).toMatchObject({ valid: true });
+    expect(await ours.verify(request({ 'x-api-key': key }), NEED)).toMatchObject({
+      rejection: { code: 'unauthenticated', detail: 'Send an API key as Authorization: Token' },
+    });
+    expect(await ours.verify(request({ authorization: `Bearer ${key}` }), NEED)).toMatchObject({
+      rejection: { code: 'unauthenticated', detail: 'Authorization must be Token, a space, and one credential' },
+    });
+  });
+
+  it('must be one header, so that a key beside a password or another key is refused as by /authz', async () => {
+    const code = async (headers: Record<string, string>) => {
+      const decision = await verifier().verify(request(headers), NEED);
+      return decision.valid || decision.rejection.code;
+    };
+    const { key } = await newKey(['triggers:read']);
+    expect(await code({ 'x-api-key': key, authorization: 'Basic YTpi' })).toBe('unauthenticated');
+    expect(await code({ 'x-api-key': `${key}, ${key}` })).toBe('multiple_credentials');
+    expect(await code({ 'x-api-key': `${key} x` })).toBe('invalid_key');
+  });
 });
 
 describe('a Keyledger that is not well', () => {
@@ -210,6 +338,7 @@ describe('a Keyledger that is not well', () => {
     expect(await reason({ apiKey: powerless })).toContain(
       '403 insufficient_scope: the key of your service needs the scope',
     );
+    expect(await reason({ baseUrl: `${deployment.url}/api/v1` })).toContain('404 not_found: check baseUrl');
     expect(await reason({ apiKey: 'kl_test_unknown' })).toContain('401 invalid_key: check the key of your service');
   });
 
@@ -236,6 +365,26 @@ describe('a Keyledger that is not well', () => {
     expect(await reason({ baseUrl, timeoutMs: 300 })).toMatch(/no response within 300 ms$/);
   });
 
+  it('is asked over connections that are used again, also after it was away and after rejections', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const verify = (sent: string) => vendor.client.apiKeys.verify({ body: { key: sent, scopes: ['triggers:read'] } });
+    const responses = ['{}', JSON.stringify(await verify('kl_test_unknown')), JSON.stringify(await verify(key))];
+    const sockets: Socket[] = [];
+    const baseUrl = await serve((incoming, response) => {
+      const n = sockets.length % 3;
+      response.writeHead(n === 0 ? 503 : 200).end(responses[n]);
+      sockets.push(incoming.socket);
+    });
+    const ours = verifier({ baseUrl });
+    const statuses: number[] = [];
+    for (let n = 0; n < 12; n++) {
+      const decision = await ours.verify(request({ 'x-api-key': key }), NEED);
+      statuses.push(decision.valid ? 200 : decision.rejection.status);
+    }
+    expect(statuses.slice(0, 4)).toEqual([503, 401, 200, 503]);
+    expect(new Set(sockets).size).toBeLessThan(4);
+  });
+
   it('is asked once for each request, because a use would count twice', async () => {
     let asked = 0;
     const baseUrl = await serve((_, response) => {
@@ -252,6 +401,7 @@ it.each([{}, { scope: ['triggers:read'] }, ['triggers:read'], { scopes: [], proj
   async (misspelt) => {
     const need = misspelt as unknown as Requirement;
     for (const require of [inExpress, inFastify, inHono]) expect(() => require(verifier(), need)).toThrow(TypeError);
+    expect(() => ApiKey(need)).toThrow(TypeError);
     expect(() => withKey(verifier(), need, () => Response.json({}))).toThrow('A requirement must be { scopes:');
     const { key } = await newKey(['triggers:read']);
     expect(await verifier().verify(request({ 'x-api-key': key }), need)).toMatchObject({ rejection: { status: 503 } });
@@ -290,6 +440,8 @@ it.each<[Partial<VerifierOptions>, string]>([
   [{ baseUrl: 'https://keys.example.com/?x=1' }, 'baseUrl must be the address of Keyledger'],
   [{ apiKey: '' }, 'apiKey must be a key of Keyledger'],
   [{ apiKey: 'two words' }, 'apiKey must be a key of Keyledger'],
+  [{ credential: 'cookie' }, 'credential must be either, the name of a header that can hold a key'],
+  [{ credential: '' }, 'credential must be either, the name of a header that can hold a key'],
 ])('a verifier with %j is refused in a sentence that says what to set', (options, sentence) => {
   expect(() => verifier(options)).toThrow(sentence);
 });

@@ -1,10 +1,19 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { createKeyledger, eachItem, LostSecrets, UnexpectedResponse } from '#libs/client/keyledger.js';
+import {
+  ApiError,
+  createKeyledger,
+  eachItem,
+  LostSecrets,
+  NoResponse,
+  UnexpectedResponse,
+  type KeyledgerOptions,
+} from '#libs/client/keyledger.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
 
 let deployment: Deployment;
 let ada: Account;
@@ -27,10 +36,12 @@ afterAll(async () => {
 type Trouble = (n: number, response: ServerResponse) => 'pass on' | 'lose the response' | 'done';
 
 /** Keyledger behind a proxy that makes trouble. */
-async function behind(trouble: Trouble, options: { retries?: number; timeoutMs?: number } = {}) {
+async function behind(trouble: Trouble, options: Partial<KeyledgerOptions> = {}) {
   const requests: IncomingMessage[] = [];
+  const sockets = new Set<Socket>();
   const listener = async (request: IncomingMessage, response: ServerResponse) => {
     requests.push(request);
+    sockets.add(request.socket);
     const what = trouble(requests.length, response);
     if (what === 'done') return;
     const body = (await request.toArray()).join('');
@@ -50,7 +61,12 @@ async function behind(trouble: Trouble, options: { retries?: number; timeoutMs?:
   servers.push(server);
   await once(server, 'listening');
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { url: baseUrl, requests, keyledger: createKeyledger({ baseUrl, accessToken: ada.accessToken, ...options }) };
+  return {
+    url: baseUrl,
+    requests,
+    sockets,
+    keyledger: createKeyledger({ baseUrl, accessToken: ada.accessToken, ...options }),
+  };
 }
 
 const away = (response: ServerResponse, status = 503, headers = {}) => {
@@ -144,8 +160,75 @@ it('deletes once, and says so, when the response was lost', async () => {
 it('follows no redirect, which could lead the credential elsewhere', async () => {
   const elsewhere = await behind(() => 'pass on');
   const { keyledger } = await behind((_, response) => away(response, 307, { location: elsewhere.url }), { retries: 0 });
-  await expect(keyledger.apiKeys.list()).rejects.toMatchObject({ name: 'NetworkError' });
+  await expect(keyledger.apiKeys.list()).rejects.toMatchObject({ name: 'UnexpectedRedirect', location: elsewhere.url });
   expect(elsewhere.requests).toHaveLength(0);
+});
+
+it('says where it asked and why there was no response, in an error that programs recognize', async () => {
+  const { keyledger, url } = await behind(() => 'lose the response', { retries: 0 });
+  const error = await keyledger.apiKeys.list().catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(NoResponse);
+  expect(error).toMatchObject({ origin: url, reason: expect.stringMatching(/ECONNRESET|UND_ERR_SOCKET/) });
+});
+
+it('uses its connections again, also after rejections, repeated calls and responses without a body', async () => {
+  const { keyledger, requests, sockets } = await behind((n, response) => (n === 1 ? away(response) : 'pass on'));
+  const { id } = await keyledger.apiKeys.create(NEW);
+  for (let n = 0; n < 6; n++) await keyledger.apiKeys.get({ params: { id } });
+  await keyledger.apiKeys.delete({ params: { id } });
+  await expect(keyledger.apiKeys.delete({ params: { id } })).rejects.toMatchObject({ code: 'not_found' });
+  await expect(keyledger.apiKeys.update({ params: { id }, body: { name: '' } })).rejects.toBeInstanceOf(ApiError);
+  expect(requests.length).toBeGreaterThan(10);
+  expect(sockets.size).toBeLessThan(4);
+});
+
+it.each([
+  ['ahead', -3_600_000, 2],
+  ['behind', 3_600_000, 1],
+])('does not wait by a clock that is an hour %s of that of a gateway', async (_, skewMs, expectedRequests) => {
+  const until = new Date(Date.now() + skewMs).toUTCString();
+  const { keyledger, requests } = await behind((n, response) =>
+    n === 1 ? away(response, 503, { 'retry-after': until }) : 'pass on',
+  );
+  await keyledger.apiKeys.list().catch(() => undefined);
+  expect(requests).toHaveLength(expectedRequests);
+});
+
+it('ends a pause when its signal is aborted, and sends nothing more', async () => {
+  const stop = new AbortController();
+  const trouble = (_: number, response: ServerResponse) => away(response, 503, { 'retry-after': '25' });
+  const { keyledger, requests } = await behind(trouble, { signal: stop.signal });
+  const call = keyledger.apiKeys.list();
+  await eventually(
+    async () => requests.length,
+    (count) => count === 1,
+  );
+  stop.abort();
+  await expect(call).rejects.toMatchObject({ name: 'AbortError' });
+  expect(requests).toHaveLength(1);
+});
+
+it('passes on an error of the given fetch, and does not call it again', async () => {
+  const error = new Error('The service is shutting down');
+  let calls = 0;
+  const failing = () => {
+    calls++;
+    return Promise.reject(error);
+  };
+  const { keyledger } = await behind(() => 'pass on', { fetch: failing });
+  await expect(keyledger.apiKeys.list()).rejects.toBe(error);
+  expect(calls).toBe(1);
+});
+
+it.each<[Partial<KeyledgerOptions>, string]>([
+  [{ baseUrl: 'keys.example.com' }, 'baseUrl must be the address of Keyledger'],
+  [{ baseUrl: 'https://ada:word@keys.example.com' }, 'baseUrl must be the address of Keyledger'],
+  [{ apiKey: 'kl_live_x\n' }, 'apiKey must be one word without spaces.'],
+  [{ accessToken: 'Bearer ey' }, 'accessToken must be one word without spaces.'],
+])('a client with %j is refused in a sentence that says what to set', (options, sentence) => {
+  const create = () => createKeyledger({ baseUrl: 'https://keys.example.com', ...options });
+  expect(create).toThrow(sentence);
+  expect(create).not.toThrow(/kl_live|ey$/);
 });
 
 it('has no credential in what a log prints of its errors', async () => {

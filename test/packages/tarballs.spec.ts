@@ -1,5 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -11,6 +14,12 @@ import { scratchDirectory } from '../support/scratch-directory.js';
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../..');
 const PACKAGES = join(ROOT, 'dist/packages');
+
+/** Of another version of Nest, if the variable says where it is installed. */
+const NEST_MODULES = process.env['NEST_MODULES'] ?? join(ROOT, 'node_modules');
+const NEST = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'reflect-metadata', 'rxjs'];
+/** What users of the packages have installed. */
+const THEIRS = ['@types/node', 'express', 'undici-types', 'zod', ...NEST];
 
 let deployment: Deployment;
 /** An empty project into which the tarballs were installed. */
@@ -30,7 +39,9 @@ beforeAll(async () => {
   project = await scratchDirectory('packages');
   await run(process.execPath, ['apps/launcher/packages.mjs'], { cwd: ROOT });
   const dependencies: Record<string, string> = {};
-  for (const name of ['zod', 'express']) dependencies[name] = `file:${join(ROOT, 'node_modules', name)}`;
+  for (const name of THEIRS) {
+    dependencies[name] = `file:${join(NEST.includes(name) ? NEST_MODULES : join(ROOT, 'node_modules'), name)}`;
+  }
   for (const name of await readdir(PACKAGES)) {
     const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', project], {
       cwd: join(PACKAGES, name),
@@ -39,14 +50,15 @@ beforeAll(async () => {
   }
   await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, dependencies }));
   await run('npm', ['install', '--offline', '--no-audit', '--no-fund', '--silent'], { cwd: project });
-});
+  // The compiler and npm take long on a busy machine.
+}, 600_000);
 
 afterAll(() => deployment.stop());
 
 /** The program in the README of a package, for the deployment of this test. */
 async function example(name: string): Promise<string> {
   const readme = await readFile(join(project, 'node_modules/@keyledger', name, 'README.md'), 'utf8');
-  const [, code] = /```js\n([\s\S]*?)```/.exec(readme)!;
+  const [, code] = /```[jt]s\n([\s\S]*?)```/.exec(readme)!;
   return code!.replace('https://keys.example.com', deployment.url).replaceAll('orders:read', 'triggers:read');
 }
 
@@ -98,6 +110,32 @@ async function versions(): Promise<string[]> {
   return [...found.values()];
 }
 
+/** Compiles strictly, and returns what the compiler says, of which the types of Nest itself are no part. */
+async function compile(...files: string[]): Promise<string> {
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const options = '--strict --module nodenext --target es2022 --types node'.split(' ');
+  const decorators = ['--experimentalDecorators', '--emitDecoratorMetadata'];
+  const compiled = run(process.execPath, [tsc, ...options, ...decorators, ...files], { cwd: project });
+  const { stdout } = await compiled.catch((error: { stdout: string }) => error);
+  return stdout;
+}
+
+/** Starts an API, which listens at the port, and calls it with a good key and without one. */
+async function expectProtected(file: string, port: string, key: string): Promise<void> {
+  const api = spawn(process.execPath, [file], { cwd: project, env: settings, stdio: ['ignore', 'ignore', 'inherit'] });
+  const get = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${port}/orders`, { headers });
+  try {
+    const response = await eventually(
+      () => get({}).catch(() => undefined),
+      (response) => response !== undefined,
+    );
+    expect(response!.status).toBe(401);
+    expect(await (await get({ 'x-api-key': key })).json()).toEqual({ organization: settings['ORGANIZATION'] });
+  } finally {
+    api.kill();
+  }
+}
+
 describe('packages installed from their tarballs', () => {
   it.each([
     ['an ES module', 'main.mjs', AS_MODULE],
@@ -112,24 +150,12 @@ describe('packages installed from their tarballs', () => {
   });
 
   it('have types that a strict compiler accepts without skipping them, and that name mistakes', async () => {
-    const types = join(project, 'node_modules/@types');
-    await mkdir(types, { recursive: true });
-    for (const name of ['node', 'undici-types']) {
-      const from = join(ROOT, 'node_modules', name === 'node' ? '@types/node' : name);
-      await cp(from, name === 'node' ? join(types, 'node') : join(project, 'node_modules', name), { recursive: true });
-    }
     const typed = PROGRAM.replaceAll(/process\.env\.(\w+)/g, "process.env['$1']!").replace('(e) =>', '(e: unknown) =>');
     const mistake = "void keyledger.apiKeys.create({ body: { nam: 'Shop', scopes: [] } });\n";
     await writeFile(join(project, 'good.mts'), AS_MODULE.replace(PROGRAM, typed));
     await writeFile(join(project, 'good.cts'), AS_MODULE.replace(PROGRAM, typed));
     await writeFile(join(project, 'bad.mts'), `${AS_MODULE.replace(PROGRAM, typed)}${mistake}`);
-    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-    const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
-    const compiled = run(process.execPath, [tsc, ...options, 'good.mts', 'good.cts', 'bad.mts'], { cwd: project });
-    const { stdout } = await compiled.then(
-      () => ({ stdout: '' }),
-      (error: { stdout: string }) => error,
-    );
+    const stdout = await compile('good.mts', 'good.cts', 'bad.mts');
     expect(stdout).toMatch(/^bad\.mts.*'nam' does not exist in type/);
     expect(stdout).not.toMatch(/^(good|node_modules)/m);
   });
@@ -149,29 +175,56 @@ describe('packages installed from their tarballs', () => {
     const { id, key } = JSON.parse(stdout) as { id: string; key: string };
     expect(id).toMatch(/^key_/);
 
+    const withPort = async (name: string, port: string) => (await example(name)).replace('3001', port);
     const port = String(await freePort());
-    await writeFile(join(project, 'verify.mjs'), (await example('verify')).replace('3001', port));
-    const api = spawn(process.execPath, ['verify.mjs'], { cwd: project, env: settings, stdio: 'inherit' });
-    const get = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${port}/orders`, { headers });
-    try {
-      const { status } = await eventually(
-        () => get({}).catch(() => undefined),
-        (response) => response !== undefined,
-      ).then((response) => response!);
-      expect(status).toBe(401);
-      expect(await (await get({ 'x-api-key': key })).json()).toEqual({ organization: settings['ORGANIZATION'] });
-    } finally {
-      api.kill();
+    await writeFile(join(project, 'verify.mjs'), await withPort('verify', port));
+    await expectProtected('verify.mjs', port, key);
+
+    const ports = { mts: String(await freePort()), cts: String(await freePort()) };
+    for (const [kind, port] of Object.entries(ports)) {
+      await writeFile(join(project, `nest.${kind}`), await withPort('nest', port));
     }
+    expect(await compile('nest.mts', 'nest.cts')).not.toMatch(/^(nest|node_modules)/m);
+    await expectProtected('nest.mjs', ports.mts, key);
+    await expectProtected('nest.cjs', ports.cts, key);
   });
 
-  it('hold what they export, a licence, and a README with the name', async () => {
+  it('reach Keyledger through the proxy of HTTP_PROXY, if Node is told to use it', async () => {
+    const asked: string[] = [];
+    const { hostname: host, port } = new URL(deployment.url);
+    const proxy = createServer((incoming, response) => {
+      const { url, method, headers } = incoming;
+      asked.push(new URL(url!).host);
+      const forwarded = request({ host, port, path: new URL(url!).pathname, method, headers }, (passed) => {
+        response.writeHead(passed.statusCode!, passed.headers);
+        passed.pipe(response);
+      });
+      incoming.pipe(forwarded);
+    });
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const KEYLEDGER = 'http://keyledger.invalid';
+    const env = { ...settings, KEYLEDGER, HTTP_PROXY: address, NODE_USE_ENV_PROXY: '1' };
+    await writeFile(join(project, 'behind-a-proxy.mjs'), AS_MODULE);
+    const { stdout } = await run(process.execPath, ['behind-a-proxy.mjs'], { cwd: project, env });
+    proxy.closeAllConnections();
+    proxy.close();
+    expect(JSON.parse(stdout)).toMatchObject({ valid: true });
+    expect(new Set(asked)).toEqual(new Set(['keyledger.invalid']));
+  });
+
+  it('hold what they export, a licence, a README with the name, and a reference with all exports', async () => {
     for (const name of await readdir(PACKAGES)) {
       const installed = join(project, 'node_modules/@keyledger', name);
       expect(await readdir(installed)).toEqual(
-        expect.arrayContaining(['LICENSE', 'README.md', 'index.js', 'index.cjs']),
+        expect.arrayContaining(['LICENSE', 'README.md', 'REFERENCE.md', 'index.js', 'index.cjs']),
       );
       expect(await readFile(join(installed, 'README.md'), 'utf8')).toContain(`npm install @keyledger/${name}`);
+      const reference = await readFile(join(installed, 'REFERENCE.md'), 'utf8');
+      const program = `import('@keyledger/${name}').then((all) => console.log(JSON.stringify(Object.keys(all))))`;
+      const { stdout } = await run(process.execPath, ['--eval', program], { cwd: project });
+      const exported = JSON.parse(stdout) as string[];
+      expect(exported.filter((one) => !reference.includes(`\n### \`${one}\`\n`))).toEqual([]);
     }
   });
 });

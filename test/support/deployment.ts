@@ -148,6 +148,7 @@ function settingsOf({ anchorFile }: TestDatabase, env?: Record<string, string>) 
     PUBLIC_URL: 'http://keyledger.test',
     KEYLEDGER_SECRET: TEST_SECRET,
     REGISTRATION: 'open',
+    TOKEN_AUDIENCES: 'orders',
     LOG_LEVEL: 'fatal',
     ...env,
   };

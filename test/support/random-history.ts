@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { Account, Deployment } from './deployment.js';
 import type { World } from './history-world.js';
@@ -86,6 +86,26 @@ async function createKey({ keys, projects }: World, pick: Pick, organization: Wo
     },
   });
   keys.push({ id: made.id, organizationId, owner, secret: made.key });
+}
+
+async function importKey({ keys }: World, pick: Pick, { owner, id: organizationId }: World['organizations'][number]) {
+  const secret = `acme_${randomBytes(16).toString('hex')}`;
+  const hash = createHash('sha256').update(secret).digest('base64url');
+  const { data } = await owner.client.apiKeys.import({
+    body: {
+      organization_id: organizationId,
+      keys: [
+        {
+          hash,
+          name: pick(NAMES),
+          prefix: pick(['', 'acme_ab']),
+          scopes: pick(SCOPES),
+          rate_limits: [...pick(LIMITS)],
+        },
+      ],
+    },
+  });
+  keys.push({ id: data[0]!.id!, organizationId, owner, secret });
 }
 
 const ofAccounts: Record<string, Operation> = {
@@ -191,6 +211,7 @@ const ofOrganizations: Record<string, Operation> = {
 
 const ofKeys: Record<string, Operation> = {
   'apiKeys.create': (world, pick) => createKey(world, pick, pick(world.organizations)),
+  'apiKeys.import': (world, pick) => importKey(world, pick, pick(world.organizations)),
   'apiKeys.update': ({ keys, deployment }, pick) => {
     const { id, owner } = pick(keys.toReversed());
     const soon = new Date(deploymentTime(deployment) + 5 * 86_400_000).toISOString();

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Client } from '#libs/client/client.js';
 import type { Account, Deployment } from './deployment.js';
 
@@ -123,6 +124,12 @@ export const samples: Record<string, (world: World) => Sample> = {
       rate_limits: [{ name: 'per-minute', limit: 100, window_seconds: 60 }],
     },
   }),
+  'apiKeys.import': ({ team, project }) => ({
+    body: {
+      organization_id: team,
+      keys: [{ hash: randomBytes(32).toString('hex'), name: 'Moved', project_id: project, scopes: ['triggers:read'] }],
+    },
+  }),
   'apiKeys.list': ({ ada }) => ({ query: { organization_id: ada.organizationId, unused_for_days: '90' } }),
   'apiKeys.get': ({ adasKey }) => ({ params: { id: adasKey.id } }),
   'apiKeys.update': ({ adasKey }) => ({ params: { id: adasKey.id }, body: { name: 'Renamed' } }),
@@ -142,6 +149,8 @@ export const samples: Record<string, (world: World) => Sample> = {
   }),
   'apiKeys.countToReview': ({ ada }) => ({ query: { organization_id: ada.organizationId } }),
   'apiKeys.verify': ({ adasKey }) => ({ body: { key: adasKey.key } }),
+  'apiKeys.createToken': () => ({ body: { audience: 'orders', scopes: ['triggers:read'], expires_in_seconds: 60 } }),
+  'keyTokens.jwks': () => ({}),
   'usage.ofApiKey': ({ adasKey }) => ({
     params: { id: adasKey.id },
     query: { from: '2026-11-01T00:00:00Z', to: '2026-11-02T00:00:00Z', interval: 'hour', group_by: 'endpoint' },

@@ -5,8 +5,8 @@ import { ask, askSecret, canAsk, NO_SECRET_ARGUMENTS } from './ask.js';
 import {
   anonymously,
   as,
-  givenUrl,
   looksLikeApiKey,
+  serverUrl,
   sessionOf,
   signIn,
   VARIABLE,
@@ -18,7 +18,7 @@ import { Failure } from './failure.js';
 import { findId } from './find-id.js';
 import { ownOrganization } from './organizations.js';
 import { json, note, write } from './output.js';
-import { DEFAULT_URL, isOpenToReaders, plainUrl, URL_ADVICE } from './server-url.js';
+import { isOpenToReaders, plainUrl, URL_ADVICE } from './server-url.js';
 import { card, type Field } from './table.js';
 import { localTime, printable } from './text.js';
 
@@ -32,7 +32,7 @@ export interface LoginOptions {
 export async function login(options: LoginOptions, args: readonly string[], host: CommandProcess): Promise<void> {
   if (args.length > 0) throw new Failure(NO_SECRET_ARGUMENTS, EXIT_USAGE);
   const store = new CredentialStore(host.env);
-  const url = optionUrl(options.url) ?? givenUrl(host.env) ?? store.read()?.url ?? DEFAULT_URL;
+  const url = optionUrl(options.url) ?? serverUrl(host.env);
   if (isOpenToReaders(url)) note(host, `Warning: requests to ${url} are not encrypted; use https.`);
   const credentials = options.apiKey ? await byApiKey(host, url) : await byPassword(host, url, options.email);
   const before = store.read();

@@ -1,9 +1,8 @@
-import { createClient, type Client } from '#libs/client/client.js';
+import { createKeyledger, type Client } from '#libs/client/keyledger.js';
 import { EXIT_CONFIG } from '#libs/platform/config.js';
 import { EXIT_NOT_SIGNED_IN } from '../exit-codes.js';
 import { CredentialStore, type Credentials, type Session } from './credentials.js';
 import { Failure } from './failure.js';
-import { sendTo } from './send.js';
 import { DEFAULT_URL, plainUrl, URL_ADVICE } from './server-url.js';
 
 /** The variable with the key that replaces a stored sign-in. */
@@ -36,7 +35,7 @@ export function signIn(env: NodeJS.ProcessEnv): SignIn {
   const given = givenUrl(env);
   const apiKey = givenApiKey(env);
   if (apiKey) {
-    const url = given ?? store.read()?.url ?? DEFAULT_URL;
+    const url = serverUrl(env);
     return { url, source: VARIABLE, credentials: { url, api_key: apiKey } };
   }
   const kept = store.read();
@@ -48,7 +47,7 @@ export function signIn(env: NodeJS.ProcessEnv): SignIn {
 
 /**
  * Creates a client with the credential of the command.
- * @param stop aborts requests, except the refresh of a session, whose response must be stored
+ * @param stop ends calls, except the refresh of a session, whose response must be stored
  * @throws Failure if there is no credential
  */
 export function connect(env: NodeJS.ProcessEnv, stop?: AbortSignal): Client {
@@ -62,34 +61,39 @@ export function as(credentials: Credentials, store: CredentialStore, stop?: Abor
 }
 
 export function withApiKey(url: string, apiKey: string, stop?: AbortSignal): Client {
-  return createClient({ baseUrl: url, apiKey, headers: HEADERS, fetch: sendTo(url, stop) });
+  return createKeyledger({ baseUrl: url, apiKey, headers: HEADERS, ...(stop && { signal: stop }) });
+}
+
+/** The server of a command that needs no sign-in: KEYLEDGER_URL, or the one of the last sign-in. */
+export function serverUrl(env: NodeJS.ProcessEnv): string {
+  return givenUrl(env) ?? new CredentialStore(env).read()?.url ?? DEFAULT_URL;
 }
 
 /** Creates a client without credentials, for signing in. */
 export function anonymously(url: string): Client {
-  return createClient({ baseUrl: url, headers: HEADERS, fetch: sendTo(url) });
+  return createKeyledger({ baseUrl: url, headers: HEADERS });
 }
 
 /** Sends each request with a valid access token. After a 401 it refreshes the token and sends the request once more. */
 function withSession(url: string, store: CredentialStore, stop: AbortSignal | undefined): Client {
-  const send = sendTo(url, stop);
-  return createClient({
+  return createKeyledger({
     baseUrl: url,
     headers: HEADERS,
+    ...(stop && { signal: stop }),
     fetch: async (input, init) => {
+      const request = new Request(input, init);
       const token = await accessToken(store, url);
-      const response = await send(input, withToken(init, token));
+      const response = await fetch(withToken(request.clone(), token));
       if (response.status !== 401) return response;
       await response.body?.cancel();
-      return send(input, withToken(init, await accessToken(store, url, token)));
+      return fetch(withToken(request, await accessToken(store, url, token)));
     },
   });
 }
 
-function withToken(init: RequestInit | undefined, token: string): RequestInit {
-  const headers = new Headers(init?.headers);
-  headers.set('Authorization', `Bearer ${token}`);
-  return { ...init, headers };
+function withToken(request: Request, token: string): Request {
+  request.headers.set('Authorization', `Bearer ${token}`);
+  return request;
 }
 
 /** Returns the stored token unless it expired or was rejected; else stores a new one and returns it. */
@@ -135,7 +139,7 @@ export function sessionOf(url: string, tokens: Tokens): Session {
 }
 
 /** @throws Failure if the value is no valid URL */
-export function givenUrl(env: NodeJS.ProcessEnv): string | undefined {
+function givenUrl(env: NodeJS.ProcessEnv): string | undefined {
   if (!env['KEYLEDGER_URL']) return undefined;
   const url = plainUrl(env['KEYLEDGER_URL']);
   if (url) return url;

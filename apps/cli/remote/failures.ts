@@ -1,10 +1,17 @@
 import type { Command } from 'commander';
-import { ApiError, SecretInAddress, UnexpectedResponse } from '#libs/client/client.js';
+import {
+  ApiError,
+  LostSecrets,
+  NoResponse,
+  SecretInAddress,
+  UnexpectedRedirect,
+  UnexpectedResponse,
+} from '#libs/client/keyledger.js';
+import { reasonOf } from '#libs/client/retries.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { EXIT_NOT_SIGNED_IN, EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
 import { inOptions } from './input-errors.js';
-import { reasonOf } from './send.js';
 import { printable } from './text.js';
 
 /** Advice that fits the command line better than the general advice of the contract. */
@@ -27,6 +34,21 @@ export function failureOf(error: unknown, command?: Command): unknown {
       'The server is not Keyledger, or is another version: check the address, or update the older of the two.',
       EXIT_UNAVAILABLE,
     );
+  }
+  if (error instanceof NoResponse) {
+    return new Failure(
+      `Keyledger does not respond at ${error.origin} (${error.reason}): start it, or set another address with \`keyledger login --url URL\` or KEYLEDGER_URL.`,
+      EXIT_UNAVAILABLE,
+    );
+  }
+  if (error instanceof UnexpectedRedirect) {
+    return new Failure(
+      `${printable(error.message)}: sign in at the right address with \`keyledger login --url URL\`.`,
+      EXIT_UNAVAILABLE,
+    );
+  }
+  if (error instanceof LostSecrets) {
+    return new Failure(`${error.message}: rotate the key, or repeat the invitation.`, EXIT_UNAVAILABLE);
   }
   // The connection was lost in the middle of a response.
   if (error instanceof TypeError && error.message === 'terminated') {

@@ -22,6 +22,7 @@ export function fieldsOf(apiKey: ApiKey, names: Names = new Map()): Field[] {
     ['Project', apiKey.project_id === null ? '-' : named(apiKey.project_id)],
     ['Environment', apiKey.environment],
     ['Public key', apiKey.public_key],
+    ...(apiKey.imported ? [['Secret', 'imported; a rotation replaces it'] satisfies Field] : []),
     ...keyTextNames.map((name): Field => [keyTexts[name].label, apiKey[name] ?? '-']),
     ['Scopes', apiKey.scopes.join(', ')],
     ['Allowed IPs', apiKey.allowed_ips.join(', ') || 'every address'],

@@ -1,7 +1,8 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import type { BulkAction } from '#libs/contract/bulk-changes.js';
 import type { CommandProcess } from '../command-process.js';
+import type { ImportKeysOptions } from './key-import.js';
 import { noTextOption, textOption } from './key-text-options.js';
 import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
 import {
@@ -11,6 +12,7 @@ import {
   collectRateLimit,
   days,
   daysOrNever,
+  duration,
   durationOrNone,
   expiry,
   group,
@@ -32,8 +34,10 @@ export function addKeyCommands(program: Command, host: CommandProcess): void {
   const keys = group(program, 'keys', 'list, create, change, rotate, verify and revoke API keys');
   addKeyList(keys, host);
   addKeyCreation(keys, host);
+  addKeyImport(keys, host);
   addKeyChanges(keys, host);
   addKeyVerification(keys, host);
+  addKeyExchange(keys, host);
   addKeyLife(keys, host);
 }
 
@@ -94,6 +98,33 @@ In a pipe, standard output has only the key:
     );
 }
 
+function addKeyImport(keys: Command, host: CommandProcess): void {
+  keys
+    .command('import')
+    .description('import keys of another system by the SHA-256 of their tokens, which go on working')
+    .argument('<FILE>', 'a row for each key, as CSV or as JSON Lines')
+    .addOption(choice('--format <FORMAT>', 'what the file is (default: as its name says)', ['csv', 'jsonl']))
+    .addOption(organizationOption('the organization of the keys (default: your own)'))
+    .option('--scope <SCOPE>', 'a scope of the keys whose rows have none; repeat it for more', collect)
+    .addOption(choice('--environment <ENVIRONMENT>', 'the environment of the keys whose rows have none', ENVIRONMENTS))
+    .addOption(new Option('--dry-run', 'check the file, and import nothing'))
+    .addOption(jsonOption('print what became of each key, for programs'))
+    .addHelpText(
+      'after',
+      `
+Fields: hash (hexadecimal digits, base64 or base64url) or token, which is hashed here and not sent; name; and those of the
+API: scopes, prefix, external_id, expires_at and so on. In CSV, lists have spaces between their entries, and metadata and
+rate_limits are JSON. A key that is there already stays as it is, so the command can be repeated.
+
+  keyledger keys import keys.csv --scope triggers:read --dry-run`,
+    )
+    .action(
+      remote(async (file: string, options: ImportKeysOptions) =>
+        (await import('./key-import.js')).importKeys(file, options, host),
+      ),
+    );
+}
+
 function addKeyChanges(keys: Command, host: CommandProcess): void {
   ofOne(keys, 'key', 'show', 'show a key with its secrets, by their ids').action(
     remote(async (key: string, options) => (await import('./keys.js')).showKey(key, options, host)),
@@ -145,6 +176,29 @@ the key is good for the request, and 1 if it is not. It needs the scope api-keys
     .action(
       remote(async (options, command: Command) =>
         (await import('./key-verify.js')).verifyKey(options, command.args, host),
+      ),
+    );
+}
+
+function addKeyExchange(keys: Command, host: CommandProcess): void {
+  keys
+    .command('token')
+    .description('exchange a key for a token that services verify offline, which counts as a use')
+    .requiredOption('--audience <SERVICE>', 'the service that is to accept the token')
+    .option('--scope <SCOPE>', 'a scope of the token; repeat it for more (default: none)', collect)
+    .option('--lifetime <DURATION>', 'how long the token is valid, such as 60s or 5m (default: 5m)', duration)
+    .addOption(jsonOption())
+    .allowExcessArguments()
+    .addHelpText(
+      'after',
+      `
+The command asks for the key and does not show it. In a pipe it reads one line from standard input. It needs no sign-in.
+
+  pass show production-key | keyledger keys token --audience orders --scope triggers:read`,
+    )
+    .action(
+      remote(async (options, command: Command) =>
+        (await import('./key-token.js')).exchangeKey(options, command.args, host),
       ),
     );
 }

@@ -121,6 +121,13 @@ export function durationOrNone(text: string): number {
   throw new InvalidArgumentError('It must be a duration such as 30m, 24h or 7d, or none.');
 }
 
+/** Seconds. */
+export function duration(text: string): number {
+  const seconds = secondsOf(text);
+  if (seconds !== undefined) return seconds;
+  throw new InvalidArgumentError('It must be a duration such as 60s or 5m.');
+}
+
 /** Whole days, which is what the API takes. */
 export function days(text: string): number {
   const count = daysOf(text);

@@ -6,6 +6,7 @@ import { TextLink } from '../ui/links.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { SPARKLINE_DAYS, type ApiKey } from './api-keys.js';
 import { isEnded } from './key-end.js';
+import { SecretPrefix } from './secret-prefix.js';
 import { Sparkline } from './sparkline.js';
 
 interface CellProps {
@@ -24,7 +25,7 @@ export function NameCell({ apiKey, project }: CellProps & { readonly project: st
         {apiKey.name}
       </TextLink>
       <Text size="xs" c="dimmed" truncate>
-        <span className="mono">{apiKey.prefix}…</span>
+        <SecretPrefix apiKey={apiKey} />
         {project && ` · ${project}`}
       </Text>
     </>

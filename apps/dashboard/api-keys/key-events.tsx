@@ -83,6 +83,8 @@ function whatHappened(envelope: EventEnvelope): string {
   switch (event?.type) {
     case 'api_key.created':
       return 'Created';
+    case 'api_key.imported':
+      return 'Imported';
     case 'api_key.used':
       return event.data.surface ? `Called Keyledger${endpointOf(event.data)}` : `Used${endpointOf(event.data)}`;
     case 'api_key.denied':

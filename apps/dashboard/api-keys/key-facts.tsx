@@ -10,6 +10,7 @@ import { Time } from '../ui/time.js';
 import { membersQuery, projectQuery, type ApiKey } from './api-keys.js';
 import { EnvironmentCell } from './key-cells.js';
 import { endOf, isEnded } from './key-end.js';
+import { SecretPrefix } from './secret-prefix.js';
 
 interface Props {
   readonly organization: Organization;
@@ -39,7 +40,7 @@ export function KeyFacts({ organization, apiKey }: Props) {
           </Group>
         </Fact>
         <Fact label="Secret prefix">
-          <span className="mono">{apiKey.prefix}…</span>
+          <SecretPrefix apiKey={apiKey} />
         </Fact>
         <Fact label="Project">
           <ProjectOf organization={organization} apiKey={apiKey} />

@@ -120,6 +120,8 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
       return say`Record ${inDigits(event.data.quarantine_id)} of the quarantine was put back into the outbox`;
     case 'api_key.created':
       return say`${by} created the ${event.data.environment} key ${{ quoted: event.data.name }}`;
+    case 'api_key.imported':
+      return say`${by} imported the ${event.data.environment} key ${{ quoted: event.data.name }}`;
     case 'api_key.used':
       return event.data.surface === 'management'
         ? say`${it} called Keyledger${endpoint(event.data)}`

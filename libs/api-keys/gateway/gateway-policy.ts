@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { idOf } from '#libs/contract/ids.js';
 import type { FieldError } from '#libs/contract/problem.js';
 import { Scope } from '#libs/contract/scopes.js';
+import { CredentialPlace } from '#libs/contract/sent-credential.js';
 import { bytesOf } from '#libs/platform/byte-size.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
 import { slipsBetween, suggestion } from '#libs/platform/suggest.js';
-import { CredentialHeader } from './credential-header.js';
+import { GATEWAY_HEADERS } from './gateway-response.js';
 
 /**
  * What a gateway demands of the key in a request. A demand that Keyledger does not understand is an error and is never
@@ -18,8 +19,8 @@ export interface GatewayPolicy {
   readonly scopes: readonly string[];
   readonly projectId: string | undefined;
   readonly cost: number;
-  /** The only header that may hold the credential; undefined for `X-API-Key` or `Authorization`. */
-  readonly credential: string | undefined;
+  /** Where the credential is; undefined for `X-API-Key` or `Authorization: Bearer`. */
+  readonly credential: CredentialPlace | undefined;
 }
 
 /** An explicit demand for no scope. It cannot be a scope, because each scope has a colon. */
@@ -45,7 +46,7 @@ const fields = {
     .transform(Number)
     .pipe(z.int().max(MAX_COST))
     .default(1),
-  credential: CredentialHeader.optional(),
+  credential: CredentialPlace.refine((place) => !place || !GATEWAY_HEADERS.includes(place.header)).optional(),
 };
 const NAMES = Object.keys(fields);
 const ByHeaders = z.strictObject(fields);
@@ -212,7 +213,7 @@ const WANTED: Readonly<Record<string, string>> = {
   scope: `none, or up to ${MAX_SCOPES} different scopes such as triggers:read, with one comma or one space between two`,
   project: 'the id of a project',
   cost: `a number of 1 to 7 digits, up to ${MAX_COST}`,
-  credential: 'x-api-key, authorization, or the name of another header that has only the key',
+  credential: 'either, or the name of a header, or its name and a scheme such as authorization:token',
   nginx: '1',
 };
 

@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { describeVerification } from '#libs/contract/verification.js';
 import { credentialOf } from '#libs/auth/sent-credential.js';
-import { missingScopes } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { errorStack } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -15,7 +13,7 @@ import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/requ
 import { recordedPath } from '#libs/platform/request-path.js';
 import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import { ApiKeyVerifier } from '../verification/api-key-verifier.js';
-import type { VerificationResult } from '../verification/verification-request.js';
+import { errorOf } from '../verification/verification-error.js';
 import { countVerification } from '../verification/verification-metrics.js';
 import { acceptance, rejection, type GatewayResponse } from './gateway-response.js';
 import { GatewayPolicies, isAskedByNginx, type GatewayPolicy } from './gateway-policy.js';
@@ -70,7 +68,7 @@ export class Gateway implements OnModuleInit {
           mayGoUnrecorded: true,
         },
         (result) => {
-          if (result.code !== 'valid') return refuse(errorOf(result, policy), result.limits);
+          if (result.code !== 'valid') return refuse(errorOf(result, policy.scopes), result.limits);
           countVerification('gateway', 'valid');
           this.#send(request, response, requestId, () => acceptance(result.record!, result.limits));
         },
@@ -178,13 +176,4 @@ function send(
     ...headers,
   });
   response.end(body);
-}
-
-function errorOf({ code, record, retryAfter, detail }: VerificationResult, { scopes }: GatewayPolicy): DomainError {
-  if (code === 'valid') throw new Error('A good key is no error');
-  const [scope] = code === 'insufficient_scope' && record ? missingScopes(record.scopes, scopes) : [];
-  return new DomainError(code, detail ?? describeVerification(code), {
-    ...(scope && { scope }),
-    ...(retryAfter && { retryAfter }),
-  });
 }

@@ -216,7 +216,7 @@ export class ApiKeyRecords {
         secretId,
         secretEndedAt: row.ended_at,
       },
-      secret: secretId && row.hash ? { id: secretId, stored: { hash: row.hash, digest: row.digest } } : null,
+      secret: secretId ? { id: secretId, stored: { hash: row.hash, digest: row.digest } } : null,
       metered: row.metered,
     };
   }

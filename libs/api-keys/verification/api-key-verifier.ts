@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { parseCredential, type Credential } from '#libs/api-key-format/token.js';
+import type { Credential } from '#libs/api-key-format/token.js';
 import { verifierOf, type ApiKeyPrincipal } from '#libs/auth/principal.js';
 import type { VerificationCode } from '#libs/contract/verification.js';
 import type { EventActor } from '#libs/contract/events.js';
@@ -75,7 +75,7 @@ export class ApiKeyVerifier {
     resolve: (result: VerificationResult) => void,
     reject: (error: unknown) => void,
   ): void {
-    const credential = parseCredential(request.credential);
+    const credential = this.lookup.parse(request.credential);
     const verify = (isStale = false) => void this.#verify(request, credential, isStale).then(resolve, reject);
     const found = credential && this.#goodAtOnce(credential, request);
     if (!found) return verify();
@@ -103,7 +103,7 @@ export class ApiKeyVerifier {
    * @returns undefined unless the cache has all that the decision needs, and it is a "yes"
    */
   decideAtOnce(request: VerificationRequest): Accepted | undefined {
-    const credential = parseCredential(request.credential);
+    const credential = this.lookup.parse(request.credential);
     const found = credential && this.#goodAtOnce(credential, request);
     return found ? acceptedOf(found, request) : undefined;
   }

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import type { Credential } from '#libs/api-key-format/token.js';
+import { parseCredential, type Credential } from '#libs/api-key-format/token.js';
 import { AuthorizationStates } from '#libs/admission/authorization-states.js';
 import type { Entry, StateBoundCache } from '#libs/admission/state-bound-cache.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { ApiKeyRecords, type Found, type KnownKey } from './api-key-records.js';
+import { ImportedTokens } from './imported-tokens.js';
 import { Secrets } from './secrets.js';
 import type { Demand } from './verification.js';
 
@@ -20,7 +21,13 @@ export class KeyLookup {
     private readonly states: AuthorizationStates,
     private readonly records: ApiKeyRecords,
     private readonly secrets: Secrets,
+    private readonly imported: ImportedTokens,
   ) {}
+
+  /** @returns null for a text that can be no credential of any key */
+  parse(text: string): Credential | null {
+    return parseCredential(text) ?? this.imported.credentialOf(text);
+  }
 
   cachedKey(credential: Credential): Found | undefined {
     const entry = this.#cacheOf(credential).lookUp(nameOf(credential));
@@ -31,10 +38,16 @@ export class KeyLookup {
   async loadKey(credential: Credential): Promise<Found | undefined> {
     const cache = this.#cacheOf(credential);
     const name = nameOf(credential);
+    const isImported = this.imported.isOne(credential);
+    if (isImported && !(await this.imported.includes(name))) return undefined;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (!(await cache.learn(name))) return undefined;
       const entry = cache.get(name);
-      if (entry) return this.#withState(entry);
+      if (!entry) continue;
+      const found = this.#withState(entry);
+      const { secret, record } = found.known;
+      if (isImported) this.secrets.upgrade(secret!, credential.secret!.token, record.organizationId);
+      return found;
     }
     throw new DomainError('audit_unavailable', 'The key keeps changing', { retryAfter: 1 });
   }

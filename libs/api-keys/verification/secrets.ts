@@ -16,8 +16,8 @@ export interface StoredSecret {
   readonly id: string;
   /** The columns of the database; null as soon as `known` is set, which is enough for a check and saves memory. */
   stored: {
-    /** Argon2id over the whole token. */
-    readonly hash: string;
+    /** Argon2id over the whole token; null for an imported secret that was not {@link Secrets.upgrade upgraded}. */
+    readonly hash: string | null;
     /** Set once Argon2id has found the token right, see {@link Secrets}. */
     readonly digest: Uint8Array | null;
   } | null;
@@ -26,6 +26,8 @@ export interface StoredSecret {
 }
 
 const WAITING_PER_SECRET = 8;
+/** Imported secrets that wait for Argon2id. Those beyond are upgraded when they are loaded again. */
+const MAX_UPGRADES = 10_000;
 /** Those of a user. They wait here for each other, and in the pool for the others of the organization. */
 const NEW_OF_USERS = { ...ARGON2ID_TURNS, of: 'new secrets', running: Infinity, rest: REST_OF_FLOODS };
 
@@ -43,6 +45,8 @@ export class Secrets {
   readonly #argon2idOfNew: Argon2id;
   readonly #processKey = randomBytes(32).toString('latin1');
   readonly #running = new Map<string, Map<string, Promise<boolean>>>();
+  readonly #upgrading = new Set<string>();
+  #upgrades: Promise<void> = Promise.resolve();
   readonly #digests: Digests;
 
   constructor(
@@ -68,6 +72,8 @@ export class Secrets {
     const known = this.#processDigest(token);
     // No constant-time comparison: without the process key, an attacker cannot choose a guess by its hash.
     if (secret.known) return secret.known === known;
+    // Only its own token leads to the handle of an imported secret.
+    if (secret.stored?.hash === null) return true;
     const digest = secret.stored?.digest;
     const matches = digest ? this.#digests.matches(digest, token) : undefined;
     if (matches) remember(secret, known);
@@ -99,6 +105,30 @@ export class Secrets {
     return response;
   }
 
+  /**
+   * Hashes an imported secret as any other one. One at a time, and after the response: the request does not need it.
+   * @param token the right one
+   */
+  upgrade({ id, stored }: StoredSecret, token: string, organizationId: string): void {
+    if (stored?.hash !== null || this.#upgrading.has(id) || this.#upgrading.size >= MAX_UPGRADES) return;
+    this.#upgrading.add(id);
+    this.#upgrades = this.#upgrades.then(() => this.#upgradeNow(id, token, organizationId));
+  }
+
+  async #upgradeNow(id: string, token: string, organizationId: string): Promise<void> {
+    try {
+      const hashed = await this.#argon2idOfNew.hash(token, organizationId);
+      await this.pool.query('UPDATE api_key_secret SET hash = $2, digest = $3 WHERE id = $1 AND hash IS NULL', [
+        toUuid(id),
+        hashed,
+        this.#digests.of(token),
+      ]);
+    } catch (error) {
+      this.#logger.debug(`The imported secret ${id} was not hashed: ${errorText(error)}`);
+    }
+    this.#upgrading.delete(id);
+  }
+
   /** How many checks wait for another one of the same secret. */
   #waitingForOthers(): number {
     return [...this.#running.values()].reduce((sum, own) => sum + own.size - 1, 0);
@@ -107,7 +137,7 @@ export class Secrets {
   /** Only for secrets that `check` could not decide: these have a hash. */
   async #verifyNow(secret: StoredSecret, token: string, organizationId: string): Promise<boolean> {
     const { hash: stored } = secret.stored!;
-    const matches = await this.#argon2id.verify(stored, token, organizationId);
+    const matches = await this.#argon2id.verify(stored!, token, organizationId);
     if (matches) {
       remember(secret, this.#processDigest(token));
       void this.#share(secret.id, this.#digests.of(token));

@@ -3,15 +3,18 @@ import type { ProblemCode } from '#libs/contract/problem.js';
 import { asDomainError } from '#libs/platform/http/problem.filter.js';
 import { PlainCounter, type Count } from '#libs/platform/metrics.js';
 
-/** Who asked: a gateway, a service (about its own caller), or Keyledger's own API (about the key of a call). */
-type Via = 'gateway' | 'verify' | 'api';
+/**
+ * Who asked: a gateway, a service (about its own caller), the holder of a key who exchanges it for a token, or
+ * Keyledger's own API (about the key of a call).
+ */
+type Via = 'gateway' | 'verify' | 'token' | 'api';
 type Code = VerificationCode | ProblemCode;
 
 const verifications = new PlainCounter('keyledger_verifications_total', 'Verifications, by outcome and entry point', [
   'code',
   'via',
 ]);
-const outcomes = { gateway: ofWay('gateway'), verify: ofWay('verify'), api: ofWay('api') };
+const outcomes = { gateway: ofWay('gateway'), verify: ofWay('verify'), token: ofWay('token'), api: ofWay('api') };
 
 /** Creates the counters of all verification codes at start, so that `rate()` sees the first increment. */
 function ofWay(via: Via): Partial<Record<Code, Count>> {

@@ -6,6 +6,7 @@ import { ApiKeyVerifier } from './api-key-verifier.js';
 import { CallingKeys } from './calling-keys.js';
 import { Cors } from './cors.js';
 import { Denials } from './denials.js';
+import { ImportedTokens } from './imported-tokens.js';
 import { KeyLookup } from './key-lookup.js';
 import { Uses } from './uses.js';
 import { PublicKeyRate } from './public-key-rate.js';
@@ -21,11 +22,12 @@ import { Secrets } from './secrets.js';
     CallingKeys,
     Cors,
     Denials,
+    ImportedTokens,
     KeyLookup,
     Uses,
     PublicKeyRate,
     Secrets,
   ],
-  exports: [ApiKeyCredentials, ApiKeyVerifier, Secrets],
+  exports: [ApiKeyCredentials, ApiKeyVerifier, ImportedTokens, Secrets],
 })
 export class VerificationModule {}

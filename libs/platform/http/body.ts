@@ -15,14 +15,14 @@ export function isJsonType(type: string): boolean {
  * Parses the body of a request. An empty body counts as no body, whatever the headers say.
  * @throws DomainError if it is not JSON in UTF-8
  */
-export function parseBody(bytes: Buffer, headers: IncomingHttpHeaders): unknown {
+export function parseBody(bytes: Buffer, headers: IncomingHttpHeaders, maxValues?: number): unknown {
   if (bytes.length === 0) return undefined;
   if (!isJsonType(headers['content-type'] ?? '')) throw new DomainError('unsupported_media_type');
   if (!/^(identity)?$/i.test(headers['content-encoding'] ?? '')) {
     throw new DomainError('unsupported_media_type', 'The body must not be compressed: leave Content-Encoding out');
   }
   const text = decode(bytes);
-  const fault = jsonFault(text);
+  const fault = jsonFault(text, maxValues);
   if (fault) throw invalidInput(fault);
   return JSON.parse(text);
 }

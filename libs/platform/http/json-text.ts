@@ -3,7 +3,7 @@ import { locate } from './location.js';
 
 /** Deeper than the body of any route. Code that walks a body later may therefore be recursive. */
 export const MAX_DEPTH = 32;
-/** More values than the body of any route has. Bounds the code that checks each of them. */
+/** More values than the body of a usual route has. Bounds the code that checks each of them. */
 export const MAX_VALUES = 2_000;
 
 /** The tokens of RFC 8259, apart from those of one character, which are their own kinds. */
@@ -29,7 +29,7 @@ type Expected = 'value' | 'value or ]' | 'name' | 'name or }' | ':' | 'comma or 
  * although two readers may understand it differently or our own code could not hold it. The fault gives a position and
  * never quotes a string.
  */
-export function jsonFault(text: string): FieldError | undefined {
+export function jsonFault(text: string, maxValues = MAX_VALUES): FieldError | undefined {
   const containers: Container[] = [];
   let expected: Expected = 'value';
   let values = 0;
@@ -49,8 +49,7 @@ export function jsonFault(text: string): FieldError | undefined {
 
     const isName = next === ':' && container;
     const isValue = !isName && (expected === 'value' || expected === 'value or ]') && kind !== ']';
-    if (isValue && ++values > MAX_VALUES)
-      return { location: 'body', message: `must have at most ${MAX_VALUES} values` };
+    if (isValue && ++values > maxValues) return { location: 'body', message: `must have at most ${maxValues} values` };
     if (isName) {
       const name = JSON.parse(text.slice(begin, end)) as string;
       const fault = nameFault(name, container.names!);

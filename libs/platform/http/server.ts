@@ -46,6 +46,10 @@ export function createHttpAdapter(
   void server.register(fastifyCookie);
   server.decorateRequest('context');
   server.decorateRequest('input');
+  server.addHook('onRoute', (route) => {
+    const { bodyLimits } = route.config?.implements ?? {};
+    if (bodyLimits) route.bodyLimit = bodyLimits.bytes;
+  });
   server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
     request.context = contextOf(request.raw, routeOf(request), proxies);
     void reply.headers({ 'x-request-id': request.context.requestId, 'cache-control': 'no-store' });
@@ -87,7 +91,8 @@ function acceptJsonOnly(server: FastifyInstance): void {
   });
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      done(null, request.is404 ? undefined : parseBody(body as Buffer, request.headers));
+      const { bodyLimits } = request.routeOptions.config.implements ?? {};
+      done(null, request.is404 ? undefined : parseBody(body as Buffer, request.headers, bodyLimits?.values));
     } catch (error) {
       done(error as Error);
     }

@@ -76,6 +76,14 @@ export const ACCOUNTS = /* sql */ `
     created_at timestamptz NOT NULL
   );
 
+  -- Signs the tokens for which keys are exchanged, never access tokens.
+  CREATE TABLE token_signing_key (
+    id text PRIMARY KEY,
+    -- Sealed with KEYLEDGER_SECRET. The public key is derived from it.
+    private_key bytea NOT NULL,
+    created_at timestamptz NOT NULL
+  );
+
   CREATE TABLE login_delay (
     bucket text PRIMARY KEY,
     failures integer NOT NULL,

@@ -15,8 +15,10 @@ export const API_KEYS = /* sql */ `
     owner_note text,
     metadata jsonb NOT NULL,
     public_key text NOT NULL UNIQUE,
-    -- The beginning of the current secret: its prefix and 6 characters.
+    -- The beginning of the current secret: its prefix and 6 characters. Of an imported one, what the import says.
     prefix text NOT NULL,
+    -- Whether another system made the current secret.
+    imported boolean NOT NULL,
     environment text NOT NULL CHECK (environment IN ('test', 'live')),
     scopes text[] NOT NULL,
     allowed_domains text[] NOT NULL,
@@ -70,10 +72,10 @@ export const API_KEYS = /* sql */ `
   CREATE TABLE api_key_secret (
     id uuid PRIMARY KEY,
     api_key_id uuid NOT NULL REFERENCES api_key,
-    -- The first 10 random characters of the token.
+    -- The first 10 random characters of the token. For an imported secret: ~ and a keyed hash of the token's SHA-256.
     handle text NOT NULL UNIQUE,
-    -- Argon2id over the whole token.
-    hash text NOT NULL,
+    -- Argon2id over the whole token; null for an imported secret that no caller has presented yet.
+    hash text CHECK (hash IS NOT NULL OR handle LIKE '~%'),
     -- Lets nodes recognize a secret that Argon2id has verified once.
     digest bytea,
     created_at timestamptz NOT NULL,
@@ -83,6 +85,8 @@ export const API_KEYS = /* sql */ `
   CREATE UNIQUE INDEX api_key_secret_current ON api_key_secret (api_key_id) WHERE ended_at IS NULL;
   -- Lists show 6 characters of a secret, and search finds keys by them, earlier secrets included.
   CREATE INDEX api_key_secret_shown ON api_key_secret (left(handle, 6));
+  -- Whether the deployment has imported any, and since when.
+  CREATE INDEX api_key_secret_imported ON api_key_secret (created_at) WHERE handle LIKE '~%';
 `;
 
 /** The rate limits of keys, and their counts. */

@@ -1,6 +1,7 @@
 /** The rights of the serving processes' roles. */
 export const RIGHTS = /* sql */ `
   GRANT SELECT, INSERT ON signing_key, credit_grant TO keyledger_api;
+  GRANT SELECT, INSERT, DELETE ON token_signing_key TO keyledger_api;
   GRANT SELECT, INSERT, UPDATE ON
     organization, user_account, membership, session, refresh_token, project, invitation, password_reset,
     api_key, api_key_secret TO keyledger_api;
