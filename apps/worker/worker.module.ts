@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
 import { RevocationFanOut } from '#libs/api-keys/revocation-fan-out.js';
+import { UnusedKeys } from '#libs/api-keys/unused-keys.js';
 import { AuditPruning, StateRecorder } from '#libs/audit/audit-pruning.js';
 import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
@@ -43,6 +44,7 @@ export class WorkerModule {
         IngestConsumer,
         RevocationFanOut,
         RevocationConsumer,
+        UnusedKeys,
         UpkeepConsumer,
       ],
     };

@@ -22,8 +22,9 @@ import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { aboutProject, prefixOfTokens, textColumns, textsOf } from './api-key.js';
 import { findCovered } from './api-keys.service.js';
-import { endsByRotation, operations, type KeyOperation } from './key-lifecycle.js';
 import { refuseBadExpiry } from './expiry.js';
+import { endsByRotation, operations, type KeyOperation } from './key-lifecycle.js';
+import { IN_UPDATE, refuseBreaches } from './key-policy.js';
 import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
 import { countRates } from './rate-limits.js';
 import { RegisteredScopes } from './registered-scopes.js';
@@ -83,10 +84,12 @@ export class ApiKeyChanges {
     refuseOtherVersion(before, named.ifMatch);
     requireTransition(before, 'rotate', this.clock.now());
     refuseBeyond(rights, rightsOf(before));
+    refuseBreaches(before.keyPolicy, before);
     const usage = (await this.usage.ofApiKeys(em, [before.id])).get(before.id);
     return this.newSecrets.make(authority, prefixOfTokens(before), (made) =>
       this.#alter(authority, named, 'rotate', async (alteration) => {
         refuseBeyond(alteration.own, rightsOf(alteration.apiKey));
+        refuseBreaches(alteration.apiKey.keyPolicy, alteration.apiKey);
         await replaceSecret(alteration, made, graceSeconds);
         const { em, apiKey } = alteration;
         return respond(em, caller.context, present({ apiKey, usage, token: made.token }));
@@ -104,11 +107,15 @@ export class ApiKeyChanges {
       const heldInPublic = publicReach(apiKey, this.registered.application);
       assign(em, apiKey, patch, changes);
       // A caller that manages a key may narrow it. To widen it, the caller must have the new rights.
-      if (beyond(held, rightsOf(apiKey)).length > 0) refuseBeyond(own, rightsOf(apiKey));
+      const isWidened = beyond(held, rightsOf(apiKey)).length > 0;
+      if (isWidened) refuseBeyond(own, rightsOf(apiKey));
       this.registered.refuseBadPublicScopes(apiKey.scopes, apiKey.publicScopes);
       // The same holds for the public key, because the caller could use it with a forged Origin.
       const inPublic = publicReach(apiKey, this.registered.application);
-      if (isWider(inPublic, heldInPublic)) refuseBeyond(own, { ...rightsOf(apiKey), scopes: inPublic.scopes });
+      const isWidenedInPublic = isWider(inPublic, heldInPublic);
+      if (isWidenedInPublic) refuseBeyond(own, { ...rightsOf(apiKey), scopes: inPublic.scopes });
+      // A key that breaks the policy may still be narrowed.
+      if (isWidened || isWidenedInPublic) refuseBreaches(apiKey.keyPolicy, apiKey, IN_UPDATE);
       const gained = missingScopes(held.scopes, apiKey.scopes);
       if (gained.length > 0) {
         refuseBeyondCeiling((await em.findOneOrFail(Organization, apiKey.organizationId)).scopeCeiling, gained);
@@ -123,6 +130,7 @@ export class ApiKeyChanges {
   enable(authority: Authority<'api-keys:manage'>, named: NamedKey): Promise<ApiKeyView> {
     return this.#change(authority, named, 'enable', (alteration) => {
       refuseBeyond(alteration.own, rightsOf(alteration.apiKey));
+      refuseBreaches(alteration.apiKey.keyPolicy, alteration.apiKey);
       enter(alteration, operations.enable.event, {});
     });
   }

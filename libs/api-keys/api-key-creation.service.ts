@@ -7,6 +7,7 @@ import { User } from '#libs/auth/user.entity.js';
 import type { Environment, Metadata } from '#libs/contract/api-key-schemas.js';
 import type { KeyTexts } from '#libs/contract/api-key-texts.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
+import type { KeyPolicy } from '#libs/contract/key-policy.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
 import type { Authority } from '#libs/organizations/authority.js';
@@ -27,6 +28,7 @@ import { ApiKey, type ApiKeySecret } from './api-key.entity.js';
 import { aboutProject, textColumns, textsOf } from './api-key.js';
 import { refuseBadExpiry } from './expiry.js';
 import { expiryIn, notEnded } from './key-lifecycle.js';
+import { IN_NEW_KEY, refuseBreaches } from './key-policy.js';
 import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
 import { countRates } from './rate-limits.js';
 import { RegisteredScopes } from './registered-scopes.js';
@@ -55,10 +57,13 @@ export interface NewApiKey {
 /** A new key with the defaults of its caller. */
 type RequestedKey = NewApiKey & { readonly organizationId: string; readonly environment: Environment };
 
+/** The rights of a new key, and the key policy that it keeps to. */
+type NewRights = Rights & { readonly keyPolicy: KeyPolicy };
+
 /** A new key that its caller may create. */
 export interface AllowedKey {
   readonly request: RequestedKey;
-  readonly wanted: Rights;
+  readonly wanted: NewRights;
   readonly secret: Pick<NewSecret, 'handle' | 'hash' | 'prefix'>;
 }
 
@@ -168,11 +173,10 @@ export class ApiKeyCreation {
     input: RequestedKey,
     now: Date,
     lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
-  ): Promise<Rights> {
+  ): Promise<NewRights> {
     const { organizationId, environment } = input;
-    // Lock the organization if names must be unique: two concurrent creations would not see each other.
-    const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId, {
-      lockMode: input.uniquelyNamed ? lockMode : LockMode.NONE,
+    const { scopeCeiling, keyPolicy } = await em.findOneOrFail(Organization, organizationId, {
+      lockMode: lockMode === LockMode.NONE ? lockMode : lockOf(input),
     });
     if (input.uniquelyNamed) await refuseTakenName(em, organizationId, input.name, now);
     const wanted: Rights = {
@@ -192,9 +196,10 @@ export class ApiKeyCreation {
     if (input.expiresAt) refuseBadExpiry(input.expiresAt, now);
     refuseBeyond(own, wanted);
     refuseBeyondCeiling(scopeCeiling, wanted.scopes);
+    refuseBreaches(keyPolicy, { ...wanted, environment, createdAt: now }, IN_NEW_KEY);
     this.registered.refuseBadPublicScopes(wanted.scopes, input.publicScopes);
     if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId, lockMode !== LockMode.NONE);
-    return wanted;
+    return { ...wanted, keyPolicy };
   }
 }
 
@@ -215,6 +220,7 @@ function columnsOf({ request, wanted, secret }: AllowedKey) {
     allowedIps: [...wanted.allowedIps],
     rateLimits: [...wanted.rateLimits],
     expiresAt: wanted.expiresAt,
+    keyPolicy: wanted.keyPolicy,
   };
 }
 
@@ -242,6 +248,14 @@ function createdData(
     own_keys_only: apiKey.ownKeysOnly,
     ...(apiKey.rateLimits.length > 0 && { rate_limits: apiKey.rateLimits }),
   };
+}
+
+/**
+ * Keeps the key policy as it is until the commit. If names must be unique, creations of the organization also wait for
+ * each other: two at once would not see each other.
+ */
+function lockOf({ uniquelyNamed }: NewApiKey) {
+  return uniquelyNamed ? LockMode.PESSIMISTIC_WRITE : LockMode.PESSIMISTIC_READ;
 }
 
 /** Only keys that have not ended block a name. */

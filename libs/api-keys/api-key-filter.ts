@@ -4,6 +4,7 @@ import { isId, toUuid } from '#libs/contract/ids.js';
 import { beginningWith, containing } from '#libs/platform/patterns.js';
 import { uuids } from '#libs/platform/type-id.js';
 import { DAY_MS, statusCondition } from './key-lifecycle.js';
+import { breaksOwnPolicy, DISABLES_AT } from './key-policy-conditions.js';
 
 /** The keys that a caller may read or manage. */
 export interface KeysWithin {
@@ -27,6 +28,10 @@ export interface ApiKeyFilter {
   readonly expiresWithinDays?: number | undefined;
   readonly neverExpires?: boolean | undefined;
   readonly noRateLimit?: boolean | undefined;
+  /** Only active and disabled keys that break the key policy of their organization. */
+  readonly breaksPolicy?: boolean | undefined;
+  /** Only active keys that the key policy disables within this many days if they are not used. */
+  readonly disabledWithinDays?: number | undefined;
   readonly imported?: boolean | undefined;
 }
 
@@ -61,7 +66,8 @@ export function instant(at: Date): string {
  */
 export function conditionsOf(within: KeysWithin, filter: ApiKeyFilter, now: Date, bind: Bind): string {
   const { ownKeysOnly, withinProject } = within;
-  const { statuses, search, projectId, environment, externalId, unusedForDays, expiresWithinDays } = filter;
+  const { statuses, search, projectId, environment, externalId, unusedForDays, expiresWithinDays, disabledWithinDays } =
+    filter;
   const inDays = (days: number) => instant(new Date(now.getTime() + days * DAY_MS));
   const conditions = [
     `k.organization_id = ANY(${bind(uuids(within.organizationIds))}::uuid[])`,
@@ -84,6 +90,10 @@ export function conditionsOf(within: KeysWithin, filter: ApiKeyFilter, now: Date
     conditions.push(`k.expires_at > ${instant(now)}`, `k.expires_at <= ${inDays(expiresWithinDays)}`);
   if (filter.neverExpires) conditions.push('k.expires_at IS NULL');
   if (filter.noRateLimit) conditions.push(NO_RATE_LIMIT);
+  if (filter.breaksPolicy) conditions.push(breaksOwnPolicy(instant(now)));
+  if (disabledWithinDays) {
+    conditions.push(statusCondition('active', instant(now)), `${DISABLES_AT} <= ${inDays(disabledWithinDays)}`);
+  }
   if (filter.imported) conditions.push('k.imported');
   if (unusedForDays) conditions.push(unusedSince(inDays(-unusedForDays)));
   return conditions.join(' AND ');

@@ -1,5 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { Environment, Leak, Metadata } from '#libs/contract/api-key-schemas.js';
+import type { KeyPolicy } from '#libs/contract/key-policy.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { revokedAt } from './revoked-at.js';
 import { typeId } from '#libs/platform/type-id.js';
@@ -45,6 +46,8 @@ const ApiKeySchema = defineEntity({
     expiresAt: p.datetime().nullable(),
     rotatedAt: p.datetime().nullable(),
     disabledAt: p.datetime().nullable(),
+    /** When it was last enabled again. */
+    enabledAt: p.datetime().nullable(),
     /** Set by code that revokes the key. Code that checks whether the key is revoked reads `revokedAt`. */
     ownRevokedAt: p.datetime().name('revoked_at').nullable(),
     /** Also set for a key whose row a mass revocation has not reached yet. */
@@ -53,6 +56,13 @@ const ApiKeySchema = defineEntity({
       .name('effective_revoked_at')
       .nullable()
       .formula((columns) => revokedAt(String(columns))),
+    /** The key policy of its organization. */
+    keyPolicy: p
+      .json()
+      .$type<KeyPolicy>()
+      .formula(
+        (columns) => `(SELECT o.key_policy FROM organization o WHERE o.id = ${String(columns)}.organization_id)`,
+      ),
     /** No list shows a deleted key. Its row stays for the audit log. */
     deletedAt: p.datetime().nullable(),
     /** The last report that a secret of the key was found in a public place. */

@@ -18,6 +18,7 @@ import {
 } from '#libs/contract/api-keys.js';
 import { listServiceKeys, revokeServiceKey } from '#libs/contract/deployment.js';
 import { fromUuid } from '#libs/contract/ids.js';
+import { breachesOf, disablesIfUnusedAt } from '#libs/contract/key-policy-rules.js';
 import { etagOf } from '#libs/contract/preconditions.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
@@ -29,7 +30,7 @@ import { ApiKeyCreation } from './api-key-creation.service.js';
 import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
 import { textsOf } from './api-key.js';
 import { ApiKeysService } from './api-keys.service.js';
-import { statusOf } from './key-lifecycle.js';
+import { isFinal, stateOf, statusOf } from './key-lifecycle.js';
 import { newApiKey } from './new-api-key.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ServiceKeys } from './service-keys.service.js';
@@ -65,11 +66,14 @@ export class ApiKeysController {
   ): Promise<RouteOutput<typeof listApiKeys>> {
     const { project_id: projectId, external_id: externalId, unused_for_days: unusedForDays, status, ...rest } = query;
     const { expires_within_days: expiresWithinDays, never_expires: neverExpires, no_rate_limit: noRateLimit } = rest;
+    const { breaks_policy: breaksPolicy, disabled_within_days: disabledWithinDays } = rest;
     const { data, total, nextCursor } = await this.apiKeys.list(authority, {
       ...rest,
       expiresWithinDays,
       neverExpires: neverExpires === 'true',
       noRateLimit: noRateLimit === 'true',
+      breaksPolicy: breaksPolicy === 'true',
+      disabledWithinDays,
       imported: rest.imported === 'true',
       projectId,
       externalId,
@@ -222,6 +226,8 @@ export class ApiKeysController {
   readonly #presentWithSecret = (view: ApiKeyWithToken) => ({ ...this.#present(view), key: view.token });
 
   #present({ apiKey, usage }: ApiKeyView) {
+    const state = stateOf(apiKey, this.clock.now());
+    const lastUsedAt = usage?.lastUsedAt ?? null;
     return {
       id: apiKey.id,
       organization_id: apiKey.organizationId,
@@ -250,7 +256,10 @@ export class ApiKeysController {
       rotated_at: apiKey.rotatedAt?.toISOString() ?? null,
       revoked_at: apiKey.revokedAt?.toISOString() ?? null,
       leak: apiKey.leak ?? null,
-      last_used_at: usage?.lastUsedAt?.toISOString() ?? null,
+      disables_if_unused_at:
+        (state === 'active' && disablesIfUnusedAt(apiKey.keyPolicy, apiKey, lastUsedAt)?.toISOString()) || null,
+      policy_breaches: isFinal(state) ? [] : breachesOf(apiKey.keyPolicy, apiKey).map(({ rule }) => rule),
+      last_used_at: lastUsedAt?.toISOString() ?? null,
       usage_count: usage?.uses ?? 0,
       verification_count: usage?.verifications ?? 0,
     };

@@ -17,6 +17,7 @@ import { BulkConfirmations } from './bulk-confirmation.js';
 import { dialects } from './dialects/dialects.js';
 import { Gateway } from './gateway/gateway.js';
 import { GitHubPublicKeys } from './github-public-keys.js';
+import { KeyPolicyPreview } from './key-policy-preview.js';
 import { KeysToReview } from './keys-to-review.js';
 import { LeakedKeysController } from './leaked-keys.controller.js';
 import { LeakedKeys } from './leaked-keys.service.js';
@@ -37,6 +38,7 @@ import { VerificationModule } from './verification/verification.module.js';
     ApiKeyImportController,
     ApiKeysController,
     BulkChangesController,
+    KeyPolicyPreview,
     KeyTokensController,
     LeakedKeysController,
     UsageReportsController,

@@ -18,6 +18,7 @@ import { aboutProject } from './api-key.js';
 import { BulkConfirmations, hashOfKeys } from './bulk-confirmation.js';
 import { lockKeys, missingKeys, selectKeys, writeKeys, type SelectedKeys, type Selection } from './bulk-selection.js';
 import { DAY_MS, operations } from './key-lifecycle.js';
+import { refuseBreaches } from './key-policy.js';
 
 type MayManage = Authority<'api-keys:manage'>;
 
@@ -118,7 +119,7 @@ export class BulkChanges {
   }
 }
 
-/** Enabling a key takes the same authority as creating it. */
+/** Enabling a key takes the same authority as creating it, and the key must keep to the key policy. */
 async function refuseStronger(em: EntityManager, own: Rights, ids: readonly string[]): Promise<void> {
   const fields = [
     'id',
@@ -130,9 +131,14 @@ async function refuseStronger(em: EntityManager, own: Rights, ids: readonly stri
     'rateLimits',
     'ownKeysOnly',
     'accountableUserId',
+    'createdAt',
+    'keyPolicy',
   ] as const;
   const apiKeys = await em.find(ApiKey, { id: { $in: [...ids] } }, { fields, disableIdentityMap: true });
-  for (const apiKey of apiKeys) refuseBeyond(own, rightsOf(apiKey));
+  for (const apiKey of apiKeys) {
+    refuseBeyond(own, rightsOf(apiKey));
+    refuseBreaches(apiKey.keyPolicy, apiKey);
+  }
 }
 
 function outdated(): DomainError {

@@ -131,15 +131,15 @@ export async function writeKeys(
   ids: readonly string[],
   now: Date,
 ): Promise<void> {
-  const { column, at } = {
-    revoke: { column: 'revoked_at', at: now },
-    disable: { column: 'disabled_at', at: now },
-    enable: { column: 'disabled_at', at: null },
+  const written = {
+    revoke: 'revoked_at = ?::timestamptz',
+    disable: 'disabled_at = ?::timestamptz',
+    enable: 'disabled_at = NULL, enabled_at = ?::timestamptz',
   }[action];
   await em.execute(
-    `UPDATE api_key SET ${column} = ?::timestamptz, updated_at = ?::timestamptz, version = version + 1
+    `UPDATE api_key SET ${written}, updated_at = ?::timestamptz, version = version + 1
      WHERE id = ANY(?::uuid[])`,
-    [at, now, uuids(ids)],
+    [now, now, uuids(ids)],
   );
 }
 
@@ -154,5 +154,7 @@ function asFilter(filter: KeyFilter): ApiKeyFilter {
     expiresWithinDays: filter.expires_within_days,
     neverExpires: filter.never_expires,
     noRateLimit: filter.no_rate_limit,
+    breaksPolicy: filter.breaks_policy,
+    disabledWithinDays: filter.disabled_within_days,
   };
 }

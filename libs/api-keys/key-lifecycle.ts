@@ -119,7 +119,9 @@ export type Transition =
       readonly from: KeyState;
       readonly to: KeyState;
       /** The instants that the operation sets. An update may also set the expiry, if {@link mayExpireAt} allows it. */
-      readonly instants: Partial<Pick<KeyLife, 'disabledAt' | 'revokedAt' | 'deletedAt'>>;
+      readonly instants: Partial<Pick<KeyLife, 'disabledAt' | 'revokedAt' | 'deletedAt'>> & {
+        readonly enabledAt?: Date;
+      };
     };
 
 export function transition(life: KeyLife, operation: KeyOperation, now: Date): Transition {
@@ -133,7 +135,7 @@ export function transition(life: KeyLife, operation: KeyOperation, now: Date): T
 function instantsOf(to: KeyState, { revokedAt }: KeyLife, now: Date) {
   if (to === 'deleted') return { revokedAt: revokedAt ?? now, deletedAt: now };
   if (to === 'revoked') return { revokedAt: now };
-  return { disabledAt: to === 'disabled' ? now : null };
+  return to === 'disabled' ? { disabledAt: now } : { disabledAt: null, enabledAt: now };
 }
 
 export const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
-import { countKeysToReview, EXPIRING_DAYS, UNUSED_DAYS } from '#libs/contract/bulk-changes.js';
+import { countKeysToReview, EXPIRING_DAYS, UNUSED_DAYS, UNUSED_SOON_DAYS } from '#libs/contract/bulk-changes.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { onlyIn, type Authority } from '#libs/organizations/authority.js';
@@ -8,6 +8,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { conditionsOf, instant, KEYS_WITH_USAGE, NO_RATE_LIMIT, unusedSince } from './api-key-filter.js';
 import { searchWithin } from './api-key-rights.js';
 import { DAY_MS } from './key-lifecycle.js';
+import { breaksOwnPolicy, DISABLES_AT } from './key-policy-conditions.js';
 
 /** Bounds the statement, which reads the row of each key. */
 const MOST_COUNTED = 20_000;
@@ -33,10 +34,14 @@ export class KeysToReview {
               count(*) FILTER (WHERE unused)::int AS unused,
               count(*) FILTER (WHERE no_rate_limit)::int AS no_rate_limit,
               count(*) FILTER (WHERE expiring)::int AS expiring,
+              count(*) FILTER (WHERE breaks_policy)::int AS breaks_policy,
+              count(*) FILTER (WHERE disabled_soon)::int AS disabled_soon,
               least(count(*), ${MOST_COUNTED})::int AS counted, count(*) <= ${MOST_COUNTED} AS complete
        FROM (
          SELECT k.expires_at IS NULL AS never_expires, ${unusedSince(inDays(-UNUSED_DAYS))} AS unused,
-                ${NO_RATE_LIMIT} AS no_rate_limit, k.expires_at <= ${inDays(EXPIRING_DAYS)} AS expiring
+                ${NO_RATE_LIMIT} AS no_rate_limit, k.expires_at <= ${inDays(EXPIRING_DAYS)} AS expiring,
+                ${breaksOwnPolicy(instant(now))} AS breaks_policy,
+                ${DISABLES_AT} <= ${inDays(UNUSED_SOON_DAYS)} AS disabled_soon
          FROM ${KEYS_WITH_USAGE}
          WHERE ${conditionsOf(searchWithin(onlyIn(authority)), { projectId, statuses: ['active'] }, now, bind)}
          LIMIT ${MOST_COUNTED + 1}

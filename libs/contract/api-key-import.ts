@@ -94,5 +94,5 @@ export const importApiKeys = defineRoute({
       .meta({ id: 'Import' }),
   },
   idempotent: { secrets: [], defaults: ({ organizationId }) => ({ organization_id: organizationId }) },
-  problems: ['beyond_authority', 'limit_reached', 'not_found'],
+  problems: ['beyond_authority', 'breaks_key_policy', 'limit_reached', 'not_found'],
 });

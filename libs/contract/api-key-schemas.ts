@@ -15,6 +15,13 @@ export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked'])
 });
 export type ApiKeyStatus = z.infer<typeof ApiKeyStatus>;
 
+/** The rules of a key policy that a key can break. */
+export const KeyRule = z.enum(['expiry', 'lifetime', 'environment', 'addresses']).meta({
+  id: 'KeyRule',
+  description: 'A rule of the key policy of the organization',
+});
+export type KeyRule = z.infer<typeof KeyRule>;
+
 const METADATA_NAME = 'must have a name of 1 to 40 characters';
 
 /** Data by which a customer finds the key again. */
@@ -96,6 +103,12 @@ const apiKeyFields = {
   rotated_at: z.iso.datetime().nullable(),
   revoked_at: z.iso.datetime().nullable().meta({ description: 'When it was revoked, alone or by a mass revocation' }),
   leak: Leak.nullable().meta({ description: 'The last report that a secret of the key was found in a public place' }),
+  disables_if_unused_at: z.iso.datetime().nullable().meta({
+    description: 'When the key policy disables the key if it is not used before. Null if it does not, or not active',
+  }),
+  policy_breaches: z
+    .array(KeyRule)
+    .meta({ description: 'The rules of the key policy that it breaks. Empty for an expired or revoked key' }),
   last_used_at: z.iso.datetime().nullable().meta({
     description:
       'The last use of any kind: a request to your own API, a request to this API, or a verification that it requested',

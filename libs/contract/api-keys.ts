@@ -95,7 +95,7 @@ export const createApiKey = defineRoute({
       rate_limits: [],
     }),
   },
-  problems: ['beyond_authority', 'limit_reached', 'not_found'],
+  problems: ['beyond_authority', 'breaks_key_policy', 'limit_reached', 'not_found'],
 });
 
 export const listApiKeys = defineRoute({
@@ -126,6 +126,13 @@ export const listApiKeys = defineRoute({
     }),
     never_expires: flag.meta({ description: 'Without an expiry' }),
     no_rate_limit: flag.meta({ description: 'Without a rate limit' }),
+    breaks_policy: flag.meta({
+      description: 'Active or disabled, and breaks the key policy of its organization: see `policy_breaches`',
+    }),
+    disabled_within_days: wholeNumber(1, 3650).optional().meta({
+      description:
+        'The key policy disables it within this number of days if it is not used: see `disables_if_unused_at`',
+    }),
     imported: flag.meta({ description: 'With an imported secret that no rotation has replaced yet' }),
     sort: z
       .enum(KEY_SORTS)
@@ -194,7 +201,7 @@ export const rotateApiKey = defineRoute({
   body: z.strictObject({ grace_period_seconds: z.int().min(0).max(GRACE_MAX_SECONDS).default(0) }),
   success: { status: 200, body: ApiKeyWithSecret },
   idempotent: { secrets: ['key'] },
-  problems: ['beyond_authority', 'conflict', 'not_found', 'precondition_failed'],
+  problems: ['beyond_authority', 'breaks_key_policy', 'conflict', 'not_found', 'precondition_failed'],
 });
 
 export const updateApiKey = defineRoute({
@@ -204,7 +211,8 @@ export const updateApiKey = defineRoute({
   summary: 'Change an API key',
   description:
     'Changes only the fields that are given. With `If-Match` and the ETag of an earlier response, the request fails if ' +
-    'the key has changed since. To widen a key, the caller needs authority over everything that the key then has.',
+    'the key has changed since. To widen a key, the caller needs authority over everything that the key then has, and the key must then ' +
+    'keep to the key policy of the organization.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   headers: ifMatch,
@@ -222,7 +230,7 @@ export const updateApiKey = defineRoute({
     })
     .partial(),
   success: { status: 200, body: ApiKey },
-  problems: ['beyond_authority', 'conflict', 'not_found', 'precondition_failed'],
+  problems: ['beyond_authority', 'breaks_key_policy', 'conflict', 'not_found', 'precondition_failed'],
 });
 
 export const enableApiKey = defineRoute({
@@ -234,7 +242,7 @@ export const enableApiKey = defineRoute({
   params,
   headers: ifMatch,
   success: { status: 200, body: ApiKey },
-  problems: ['beyond_authority', 'conflict', 'not_found', 'precondition_failed'],
+  problems: ['beyond_authority', 'breaks_key_policy', 'conflict', 'not_found', 'precondition_failed'],
 });
 
 export const disableApiKey = defineRoute({

@@ -33,6 +33,8 @@ const KeyFilter = z
     expires_within_days: days,
     never_expires: z.literal(true),
     no_rate_limit: z.literal(true),
+    breaks_policy: z.literal(true),
+    disabled_within_days: days,
   })
   .partial()
   .refine((filter) => Object.keys(filter).length > 0, 'must have at least one condition')
@@ -98,7 +100,7 @@ export const previewBulkChange = defineRoute({
       })
       .meta({ id: 'BulkPreview' }),
   },
-  problems: ['beyond_authority', 'not_found'],
+  problems: ['beyond_authority', 'breaks_key_policy', 'not_found'],
 });
 
 export const changeInBulk = defineRoute({
@@ -130,12 +132,14 @@ export const changeInBulk = defineRoute({
       .meta({ id: 'BulkChange' }),
   },
   idempotent: { secrets: [], defaults: ({ organizationId }) => ({ organization_id: organizationId }) },
-  problems: ['beyond_authority', 'not_found', 'preview_outdated'],
+  problems: ['beyond_authority', 'breaks_key_policy', 'not_found', 'preview_outdated'],
 });
 
 /** The days without a use, and until the expiry, that the counts are about. */
 export const UNUSED_DAYS = 90;
 export const EXPIRING_DAYS = 30;
+/** How long before the key policy disables an unused key it counts as one to review. */
+export const UNUSED_SOON_DAYS = 14;
 
 export const countKeysToReview = defineRoute({
   method: 'GET',
@@ -153,6 +157,10 @@ export const countKeysToReview = defineRoute({
         unused: z.int().meta({ description: `Created more than ${UNUSED_DAYS} days ago, and not used since then` }),
         no_rate_limit: z.int(),
         expiring: z.int().meta({ description: `Expire within ${EXPIRING_DAYS} days` }),
+        breaks_policy: z.int().meta({ description: 'Break the key policy of the organization' }),
+        disabled_soon: z
+          .int()
+          .meta({ description: `The key policy disables them within ${UNUSED_SOON_DAYS} days if they are not used` }),
         counted: z.int().meta({ description: 'How many active keys were looked at: 20,000 at most' }),
         complete: z
           .boolean()

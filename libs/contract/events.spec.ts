@@ -253,6 +253,17 @@ const golden = [
     subject: org,
     data: { ...bySystem, epoch: 2, earlier: { anchor_id: '00ff', epoch: 1, size: 7, root: 'AA==' } },
   },
+  {
+    type: 'organization.key_policy_changed',
+    subject: org,
+    data: { ...byUser, changes: { max_lifetime_days: { before: null, after: 90 } } },
+  },
+  {
+    type: 'organization.resumed',
+    subject: org,
+    data: { ...byOperator, changes: { disable_unused_from: { before: null, after: '2026-11-27T19:55:17.055Z' } } },
+  },
+  { type: 'api_key.disabled', subject: key, data: { ...bySystem, because: 'unused', unused_for_days: 90 } },
   { type: 'audit_log.retention_changed', subject: org, data: { ...byOperator, before: null, after: 90 } },
   { type: 'audit_log.hold_placed', subject: org, data: { ...byOperator, reason: 'Case 4711' } },
   { type: 'audit_log.hold_lifted', subject: org, data: { ...byOperator, reason: 'Case 4711' } },

@@ -195,8 +195,13 @@ export const DomainEvent = z
       personal: z.boolean().optional(),
     }),
     event('organization.updated', { changes }),
+    /** Each changed rule of the key policy. */
+    event('organization.key_policy_changed', { changes }),
     event('organization.suspended', { reason: z.string().optional() }),
-    event('organization.resumed', {}),
+    event('organization.resumed', {
+      /** Of the key policy: it gives notice of its rule on unused keys again. */
+      changes: changes.optional(),
+    }),
     event('invitation.created', {
       role: Role.nullable(),
       email: z.string().nullable().optional(),
@@ -311,7 +316,13 @@ export const DomainEvent = z
     }),
     event('api_key.updated', { ...project, changes }),
     event('api_key.enabled', project),
-    event('api_key.disabled', project),
+    event('api_key.disabled', {
+      ...project,
+      /** Absent if a caller disabled the key. */
+      because: z.literal('unused').optional(),
+      /** For how many days the key policy lets a key be unused. */
+      unused_for_days: z.int().optional(),
+    }),
     event('api_key.expiring', { ...project, expires_at: z.iso.datetime(), days_left: z.int() }),
     event('api_key.expired', { ...project, expires_at: z.iso.datetime() }),
     /** A secret was found in a public place. The first report of each secret has an event. */

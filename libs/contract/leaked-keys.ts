@@ -18,14 +18,10 @@ export const reportLeakedKeys = defineRoute({
     'organization wants it. The response is the same whether any token is one.',
   policy: 'public',
   body: z.strictObject({
-    tokens: z
-      .array(token)
-      .min(1)
-      .max(MOST_REPORTED)
-      .meta({
-        description:
-          'What was found: secrets, imported ones included, or public keys and secrets with a colon between them',
-      }),
+    tokens: z.array(token).min(1).max(MOST_REPORTED).meta({
+      description:
+        'What was found: secrets, imported ones included, or public keys and secrets with a colon between them',
+    }),
     source: z
       .string()
       .regex(

@@ -25,6 +25,8 @@ export const exampleTexts: Readonly<Record<string, string>> = {
   description: 'Reads orders for the shop',
   detail: 'The key is good for this request',
   email: 'ada@example.com',
+  disable_unused_from: '2026-03-09T09:30:00.000Z',
+  disables_if_unused_at: '2026-05-31T09:30:00.000Z',
   ends_at: '2026-03-03T09:30:00.000Z',
   expiresAt: '2027-03-02T09:30:00.000Z',
   expires_at: '2027-03-02T09:30:00.000Z',
@@ -94,6 +96,9 @@ export const exampleValues: Readonly<Record<string, Json>> = {
   count: 3,
   credits: 42,
   days: 365,
+  disable_unused_after_days: 90,
+  max_lifetime_days: 365,
+  require_expiry: true,
   denials: 2,
   epoch: 1,
   expires_in: 600,
@@ -216,6 +221,8 @@ export const exampleValues: Readonly<Record<string, Json>> = {
 /** Whole bodies and components, where fields alone would not make sense together. */
 export const wholeExamples: Readonly<Record<string, Json>> = {
   Metadata: { team: 'checkout' },
+  'keyPolicy.update': { require_expiry: true, max_lifetime_days: 365, disable_unused_after_days: 90 },
+  'keyPolicy.preview': { max_lifetime_days: 90, allowed_ips: ['203.0.113.0/24'] },
   'projects.update': { description: 'The online shop' },
   'apiKeys.create': {
     name: 'Production server',

@@ -88,6 +88,13 @@ export const problems = {
     title: 'The request exceeds the authority of the credential',
     advice: 'Request only what your credential may grant, or use a credential with more authority.',
   },
+  breaks_key_policy: {
+    status: 422,
+    title: 'The key policy of the organization does not allow this key',
+    advice:
+      'The detail names every rule that the key breaks. Change the key, or ask an owner or admin of the organization ' +
+      'to change the policy.',
+  },
   cross_site_request: {
     status: 403,
     title: 'The cookie came from a page of another site',

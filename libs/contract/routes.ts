@@ -11,6 +11,7 @@ import * as bulkChanges from './bulk-changes.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
 import { find } from './find.js';
+import * as keyPolicy from './key-policy.js';
 import * as keyTokens from './key-tokens.js';
 import * as leakedKeys from './leaked-keys.js';
 import * as members from './members.js';
@@ -39,6 +40,11 @@ export const routes = {
     list: organizations.listOrganizations,
     get: organizations.getOrganization,
     update: organizations.updateOrganization,
+  },
+  keyPolicy: {
+    get: keyPolicy.getKeyPolicy,
+    update: keyPolicy.updateKeyPolicy,
+    preview: keyPolicy.previewKeyPolicy,
   },
   members: { list: members.listMembers, update: members.updateMember, remove: members.removeMember },
   invitations: {

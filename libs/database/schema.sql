@@ -26,6 +26,7 @@ CREATE TABLE api_key (
   expires_at timestamp with time zone,
   rotated_at timestamp with time zone,
   disabled_at timestamp with time zone,
+  enabled_at timestamp with time zone,
   revoked_at timestamp with time zone,
   deleted_at timestamp with time zone,
   leak jsonb,
@@ -658,13 +659,21 @@ CREATE TABLE organization (
   suspended_at timestamp with time zone,
   scope_ceiling text[],
   leak_policy text NOT NULL DEFAULT 'revoke_live'::text,
+  key_policy jsonb NOT NULL DEFAULT '{"allowed_ips": null, "environments": null, "require_expiry": false, "max_lifetime_days": null, "disable_unused_from": null, "disable_unused_after_days": null}'::jsonb,
+  unused_checked_at timestamp with time zone,
   version integer NOT NULL,
   CONSTRAINT organization_leak_policy_check CHECK ((leak_policy = ANY (ARRAY['revoke'::text, 'revoke_live'::text, 'report'::text]))),
   CONSTRAINT organization_pkey PRIMARY KEY (id)
 );
+CREATE INDEX organization_unused_checked_at ON public.organization USING btree (unused_checked_at NULLS FIRST) WHERE ((key_policy ->> 'disable_unused_after_days'::text) IS NOT NULL);
 CREATE TRIGGER never_back_update BEFORE UPDATE ON public.organization FOR EACH ROW WHEN ((((new.id IS DISTINCT FROM old.id) OR (new.personal IS DISTINCT FROM old.personal)) OR (new.created_at IS DISTINCT FROM old.created_at))) EXECUTE FUNCTION refuse_change('an organization stays the same one');
 ALTER TABLE organization ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT, UPDATE ON organization TO keyledger_api;
+GRANT SELECT (id) ON organization TO keyledger_worker;
+GRANT SELECT (key_policy) ON organization TO keyledger_worker;
+GRANT SELECT (suspended_at) ON organization TO keyledger_worker;
+GRANT SELECT (unused_checked_at) ON organization TO keyledger_worker;
+GRANT UPDATE (unused_checked_at) ON organization TO keyledger_worker;
 
 CREATE TABLE outbox (
   shard smallint NOT NULL,
@@ -1021,6 +1030,39 @@ AS $function$
     END LOOP;
     RETURN false;
   END $function$;
+
+CREATE OR REPLACE FUNCTION public.disable_api_keys(organization uuid, keys uuid[], at timestamp with time zone)
+ RETURNS TABLE(id uuid, project_id uuid, name text, seq bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  #variable_conflict use_column
+  DECLARE
+    active uuid[];
+    state authz_state;
+  BEGIN
+    -- In the order of bulk changes and mass revocations.
+    active := ARRAY(
+      SELECT k.id FROM api_key k
+      WHERE k.organization_id = organization AND k.id = ANY (keys) AND k.disabled_at IS NULL AND k.deleted_at IS NULL
+        AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > at)
+        AND NOT EXISTS (SELECT FROM pending_revocations(k.organization_id, k.project_id, k.accountable_user_id, k.number))
+      ORDER BY k.number FOR UPDATE OF k
+    );
+    IF cardinality(active) = 0 THEN
+      RETURN;
+    END IF;
+    UPDATE authz_state s
+    SET seq = s.seq + 1, tag = ('x' || substr(md5(gen_random_uuid()::text), 1, 16))::bit(64)::bigint
+    WHERE s.shard = get_byte(uuid_send(organization), 15) & 15 RETURNING s.* INTO state;
+    INSERT INTO authz_change (shard, seq, tag, kind, id)
+    VALUES (state.shard, state.seq, state.tag, 'organization', organization);
+    RETURN QUERY UPDATE api_key k SET disabled_at = at, updated_at = at, version = k.version + 1
+      WHERE k.id = ANY (active) RETURNING k.id, k.project_id, k.name, state.seq;
+  END $function$;
+REVOKE ALL ON FUNCTION disable_api_keys FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION disable_api_keys TO keyledger_worker;
 
 CREATE OR REPLACE FUNCTION public.drop_pruned_audit_partition()
  RETURNS text

@@ -6,6 +6,7 @@ import { turnOf, turnToTakeAway, type OperatorPrincipal } from '#libs/auth/princ
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
+import { withNotice } from '#libs/contract/key-policy-rules.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { noSuchOrganization } from '#libs/organizations/missing.js';
 import { OperatorReads } from '#libs/organizations/operator-reads.js';
@@ -65,8 +66,12 @@ export class DeploymentService {
     return this.#change(operator, id, turnOf(operator), (organization, now, record) => {
       if (!organization.suspendedAt) return;
       organization.suspendedAt = null;
+      // Its keys could not be used while it was suspended.
+      const policy = withNotice(organization.keyPolicy, now);
+      const changes = changesOf(organization.keyPolicy, policy);
+      organization.keyPolicy = policy;
       touch(organization, now);
-      record({ type: 'organization.resumed', data: {} });
+      record({ type: 'organization.resumed', data: Object.keys(changes).length > 0 ? { changes } : {} });
     });
   }
 

@@ -1,5 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { LeakPolicy } from '#libs/contract/organizations.js';
+import type { KeyPolicy } from '#libs/contract/key-policy.js';
 import { typeId } from '#libs/platform/type-id.js';
 
 const OrganizationSchema = defineEntity({
@@ -17,6 +18,8 @@ const OrganizationSchema = defineEntity({
     scopeCeiling: p.array().$type<string[]>().nullable(),
     /** What happens to a key that is reported as leaked. */
     leakPolicy: p.string().$type<LeakPolicy>().default('revoke_live'),
+    /** What every key must keep to. */
+    keyPolicy: p.json().$type<KeyPolicy>(),
     /** Counts its changes. `If-Match` compares it. */
     version: p.integer(),
   },

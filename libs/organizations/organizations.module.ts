@@ -4,6 +4,8 @@ import { Authorities } from './authorities.service.js';
 import { CreditsController } from './credits.controller.js';
 import { CreditsService } from './credits.service.js';
 import { InvitationsService } from './invitations.service.js';
+import { KeyPolicies } from './key-policies.service.js';
+import { KeyPolicyController } from './key-policy.controller.js';
 import { MembersController } from './members.controller.js';
 import { MembersService } from './members.service.js';
 import { OrganizationLimits } from './organization-limits.js';
@@ -17,11 +19,12 @@ import { RegistrationService } from './registration.service.js';
 /** Needs an `ApiKeyRevocation`, which the app binds. */
 @Module({
   imports: [AuthModule],
-  controllers: [OrganizationsController, MembersController, ProjectsController, CreditsController],
+  controllers: [OrganizationsController, MembersController, ProjectsController, CreditsController, KeyPolicyController],
   providers: [
     Authorities,
     CreditsService,
     InvitationsService,
+    KeyPolicies,
     MembersService,
     OrganizationLimits,
     OperatorReads,

@@ -5,6 +5,7 @@ import { lockUsers } from '#libs/auth/account-access.js';
 import { actorOf, turnOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { newId } from '#libs/contract/ids.js';
+import { NO_KEY_POLICY } from '#libs/contract/key-policy-rules.js';
 import type { LeakPolicy, Role } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Changes } from '#libs/admission/changes.js';
@@ -55,6 +56,7 @@ export class OrganizationsService {
         personal: false,
         createdAt: now,
         updatedAt: now,
+        keyPolicy: NO_KEY_POLICY,
         version: 1,
       });
       await em.flush();

@@ -5,6 +5,7 @@ import { Passwords } from '#libs/auth/passwords.js';
 import { personOf, separateTurn } from '#libs/auth/principal.js';
 import { User } from '#libs/auth/user.entity.js';
 import { newId } from '#libs/contract/ids.js';
+import { NO_KEY_POLICY } from '#libs/contract/key-policy-rules.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
@@ -61,6 +62,7 @@ export class RegistrationService {
         personal: true,
         createdAt: now,
         updatedAt: now,
+        keyPolicy: NO_KEY_POLICY,
         version: 1,
       });
       await em.flush();

@@ -1,5 +1,6 @@
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import { DomainEvent, type DomainEventOf, type DomainEventType, type EventEnvelope } from '#libs/contract/events.js';
+import { NO_KEY_POLICY } from '#libs/contract/key-policy-rules.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { charge, count, type CountedType } from './apply-uses.js';
 import type { Kind, State } from './state.js';
@@ -48,6 +49,11 @@ function touch(state: State, kind: Kind, id: string, time: string, fields: objec
 /** The new values of the changed fields. Those that the event leaves out become unknown. */
 function afterOf(changes: DomainEventOf<'project.updated'>['data']['changes']): Record<string, unknown> {
   return Object.fromEntries(Object.entries(changes).map(([field, { after }]) => [field, after]));
+}
+
+/** The key policy after a change of some of its rules. */
+function changedPolicy(state: State, organizationId: string, changes: Parameters<typeof afterOf>[0]): object {
+  return { ...(state.get('organization', organizationId)?.['key_policy'] as object), ...afterOf(changes) };
 }
 
 const openInvitation: Apply<'invitation.created'> = (state, { subject, time, data }) =>
@@ -129,6 +135,7 @@ function createApiKey(
     expires_at: data.expires_at,
     rotated_at: null,
     disabled_at: null,
+    enabled_at: null,
     revoked_at: null,
     deleted_at: null,
     leak: null,
@@ -180,7 +187,8 @@ const ofKeys: Pick<Appliers, Extract<ManagementType, `api_key.${string}`>> = {
   'api_key.imported': createApiKey,
   'api_key.rotated': rotateApiKey,
   'api_key.updated': (state, { subject, time, data }) => touch(state, 'api_key', subject, time, afterOf(data.changes)),
-  'api_key.enabled': (state, { subject, time }) => touch(state, 'api_key', subject, time, { disabled_at: null }),
+  'api_key.enabled': (state, { subject, time }) =>
+    touch(state, 'api_key', subject, time, { disabled_at: null, enabled_at: time }),
   'api_key.disabled': (state, { subject, time }) => touch(state, 'api_key', subject, time, { disabled_at: time }),
   'api_key.leaked': reportLeak,
   'api_key.revoked': revokeApiKey,
@@ -281,6 +289,7 @@ const ofOrganization: Appliers = {
       suspended_at: null,
       scope_ceiling: null,
       leak_policy: 'revoke_live',
+      key_policy: NO_KEY_POLICY,
       version: 1,
     });
     state.put('member', data.owner_id, { role: 'owner', created_at: time });
@@ -289,8 +298,13 @@ const ofOrganization: Appliers = {
     touch(state, 'organization', subject, time, afterOf(data.changes)),
   'organization.suspended': (state, { subject, time }) =>
     touch(state, 'organization', subject, time, { suspended_at: time }),
-  'organization.resumed': (state, { subject, time }) =>
-    touch(state, 'organization', subject, time, { suspended_at: null }),
+  'organization.key_policy_changed': (state, { subject, time, data }) =>
+    touch(state, 'organization', subject, time, { key_policy: changedPolicy(state, subject, data.changes) }),
+  'organization.resumed': (state, { subject, time, data }) =>
+    touch(state, 'organization', subject, time, {
+      suspended_at: null,
+      ...(data.changes && { key_policy: changedPolicy(state, subject, data.changes) }),
+    }),
   'operator.read': null,
   'audit_log.epoch_started': null,
   'audit_log.key_rotated': null,

@@ -94,7 +94,7 @@ const apiKey: Compared = {
     counted_limits: countedLimits,
     accountable_user_id: id('user', 'accountable_user_id'),
     created_by: { sql: `t.created_by_type || ' ' || t.created_by_id`, read: readCreator },
-    ...columns(time, 'created_at', 'updated_at', 'expires_at', 'rotated_at', 'disabled_at', 'deleted_at'),
+    ...columns(time, 'created_at', 'updated_at', 'expires_at', 'rotated_at', 'disabled_at', 'enabled_at', 'deleted_at'),
     revoked_at: revokedAt,
   },
 };
@@ -161,7 +161,7 @@ export const OF_ORGANIZATION: readonly Compared[] = [
     key: ['t.id'],
     idOf: idAs('org'),
     columns: {
-      ...columns(plain, 'name', 'personal', 'scope_ceiling', 'leak_policy', 'version'),
+      ...columns(plain, 'name', 'personal', 'scope_ceiling', 'leak_policy', 'key_policy', 'version'),
       ...columns(time, 'created_at', 'updated_at', 'suspended_at'),
     },
   },

@@ -61,6 +61,7 @@ const visits: Readonly<Record<string, (world: World) => readonly string[]>> = {
   '/org/$organizationId/start': ({ organizationId: id }) => [`/org/${id}/start`],
   '/org/$organizationId/integrity': ({ organizationId: id }) => [`/org/${id}/integrity`],
   '/org/$organizationId/usage': ({ organizationId: id, emptyId }) => [`/org/${id}/usage`, `/org/${emptyId}/usage`],
+  '/org/$organizationId/settings/key-policy': ({ organizationId: id }) => [`/org/${id}/settings/key-policy`],
   '/org/$organizationId/settings/members': inBoth('/settings/members'),
   '/org/$organizationId/settings': ({ organizationId: id }) => [`/org/${id}/settings`],
   '/operator': () => [],

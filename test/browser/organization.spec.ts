@@ -191,6 +191,43 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
+  it('gets a key policy after a look at the keys that break it, and its rules are shown where keys are made', async () => {
+    const id = await newOrganization();
+    await ada.client.apiKeys.create({ body: { name: 'Open', organization_id: id, scopes: ['triggers:read'] } });
+    const page = await dashboard.signedIn(ada, `/org/${id}/settings`);
+    await page.getByRole('link', { name: 'Change the key policy' }).click();
+    await page.getByRole('textbox', { name: 'Maximum lifetime in days' }).fill('60');
+    await page.getByText('Only live').click();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.getByRole('button', { name: 'Review and save' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('1 key would break this policy').waitFor();
+    await dialog.getByText('must expire within 60 days').waitFor();
+    await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(await ada.client.keyPolicy.get({ params: { id } })).toMatchObject({
+      max_lifetime_days: 60,
+      environments: ['live'],
+    });
+    await page.getByRole('link', { name: 'Show 1 key' }).click();
+    await page.getByRole('link', { name: 'Open' }).click();
+    await page.getByText('by its lifetime and environment').waitFor();
+    await page.getByText('A key must expire within 60 days of its creation.').waitFor();
+
+    await dashboard.open(page, `/org/${id}/settings/api-keys?create=true`);
+    await dialog.getByText('Its environment must be live.').waitFor();
+    await until(async () => expect(await dialog.getByLabel('Expires').first().inputValue()).toBe('In 30 days'));
+    await dialog.getByLabel('Name').fill('Second');
+    await dialog.getByText('Test', { exact: true }).click();
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await dialog.getByText('By the key policy, the key must have the environment live').waitFor();
+    await expectAccessible(page);
+    expect((await ada.client.apiKeys.list({ query: { organization_id: id } })).total).toBe(1);
+    await expectCleanEnd(page);
+  });
+
   it('is renamed, and two users at once do not overwrite each other unnoticed', async () => {
     const id = await newOrganization('Before');
     const page = await dashboard.signedIn(ada, `/org/${id}/settings`);

@@ -77,5 +77,4 @@ describe('the program', () => {
   it('shows its version', async () => {
     expect(await shell.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
-
 });

@@ -91,6 +91,34 @@ describe('a key', () => {
   });
 });
 
+describe('a key policy', () => {
+  it('is previewed, changed and shown, and the keys that break it are reported', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Strict' } });
+    const key = await newKey('Open', id);
+    const policy = (...args: string[]) => ['key-policy', ...args, '--organization', 'Strict'];
+    const rules = ['--max-lifetime', '90d', '--environment', 'test', '--allowed-ip', '192.0.2.0/24'];
+    const dryRun = await run(...policy('set', ...rules, '--dry-run'));
+    expect(dryRun).toContain(key.id);
+    expect(dryRun).toContain('must expire within 90 days');
+    expect(await run(...policy('show'))).toMatch(/^Maximum lifetime +no limit$/m);
+    const set = await shell.run(policy('set', ...rules, '--require-expiry', '--disable-unused', '30d'));
+    expect(set.stdout).toMatch(/^Unused keys +disabled after 30d$/m);
+    expect(set.stderr).toContain('Keys that break it: 1');
+    expect(await jsonOf(...policy('report'))).toMatchObject({ data: [{ id: key.id }], total: 1 });
+    expect(
+      await jsonOf(...policy('set', '--no-require-expiry', '--max-lifetime', 'none', '--no-allowed-ip')),
+    ).toMatchObject({
+      require_expiry: false,
+      max_lifetime_days: null,
+      environments: ['test'],
+      allowed_ips: null,
+      disable_unused_after_days: 30,
+    });
+    const wrong = await shell.run(policy('set', '--max-lifetime', '9000d'));
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('--max-lifetime 9000d') });
+  });
+});
+
 describe('projects', () => {
   it('are created, changed and deleted', async () => {
     const { id } = await jsonOf<{ id: string }>('projects', 'create', 'Shop', '--description', 'of Europe');

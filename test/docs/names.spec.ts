@@ -27,12 +27,10 @@ const OF_OTHERS = {
   nginx: 'real_ip_header',
   Traefik: 'authRequestHeaders',
   Kubernetes: 'ReadWriteMany',
-  'Better Auth': 'disableKeyHashing',
-  'proxies and frameworks': 'HTTPS_PROXY HTTP_PROXY NO_PROXY middleware.ts proxy.ts',
   PostgreSQL: 'auto_explain force_generic_plan log_min_duration_statement max_connections shared_buffers',
   OpenTelemetry: 'OTEL_RESOURCE_ATTRIBUTES OTEL_SERVICE_NAME',
   browsers: 'EventSource HttpOnly',
-  Next: 'middleware.ts',
+  Next: 'middleware.ts proxy.ts',
   Node: 'HTTP_PROXY HTTPS_PROXY NO_PROXY',
   'an example of a name': 'data_pipeli data_pipelines',
 };

@@ -265,7 +265,7 @@ it('keys to review are counted, for the organization and for a project', async (
   ]);
   const count = (query: object = {}) =>
     ada.client.apiKeys.countToReview({ query: { organization_id: team, ...query } });
-  const one = { never_expires: 1, unused: 1, no_rate_limit: 1, complete: true };
+  const one = { never_expires: 1, unused: 1, no_rate_limit: 1, breaks_policy: 0, disabled_soon: 0, complete: true };
   expect(await count()).toEqual({ ...one, expiring: 1, counted: 3 });
   expect(await count({ project_id: project })).toEqual({ ...one, expiring: 0, counted: 1 });
   const found = await ada.client.apiKeys.list({

@@ -43,6 +43,7 @@ const CHANGES_NOTHING: Readonly<Record<string, string>> = {
   'apiKeys.createToken': 'is a use of the key, as apiKeys.verify is',
   'apiKeys.previewBulkChange': 'changes nothing: POST takes many ids',
   'leakedKeys.reportFromGitHub': 'does what leakedKeys.report does: leaked-keys.spec.ts replays it',
+  'keyPolicy.preview': 'changes nothing: POST takes a policy',
   'deployment.setAuditRetention': 'is a setting: docs/security-model.md says what finds a change past the API',
   'deployment.placeLegalHold': 'the same',
   'deployment.liftLegalHold': 'the same',

@@ -161,6 +161,17 @@ const ofOrganizations: Record<string, Operation> = {
     const body = { name: pick(NAMES), leak_policy: pick(['revoke', 'revoke_live', 'report'] as const) };
     return owner.client.organizations.update({ params: { id }, body });
   },
+  // Rules that the keys of a history keep to, so that its other steps can be done.
+  'keyPolicy.update': (world, pick) => {
+    const { id, owner } = pick(world.organizations);
+    const body = pick([
+      { disable_unused_after_days: 30 },
+      { max_lifetime_days: 3650, environments: ['test', 'live'] as ('test' | 'live')[] },
+      { allowed_ips: ['0.0.0.0/0', '::/0'] },
+      { max_lifetime_days: null, environments: null, allowed_ips: null, disable_unused_after_days: null },
+    ]);
+    return owner.client.keyPolicy.update({ params: { id }, body });
+  },
   'invitations.create': (world, pick) => invite(world, pick),
   'invitations.revoke': async (world, pick) => {
     const { id: invitation, organizationId: id } = pick([await invite(world, pick), ...world.invitations]);
@@ -370,7 +381,14 @@ export const step: fc.Arbitrary<Step> = fc.record({
   numbers: fc.array(fc.nat(), { minLength: 10, maxLength: 10 }),
 });
 
-const LAST = new Set(['invitations.revoke', 'members.remove', 'projects.delete', 'apiKeys.delete', 'credits.remove']);
+const LAST = new Set([
+  'invitations.revoke',
+  'members.remove',
+  'projects.delete',
+  'apiKeys.delete',
+  'credits.remove',
+  'keyPolicy.update',
+]);
 
 /** Every operation in an order in which each can be done. It chooses by its name: a new one changes no other. */
 export const everyOperation: readonly Step[] = [

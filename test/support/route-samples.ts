@@ -74,6 +74,10 @@ export const samples: Record<string, (world: World) => Sample> = {
   'organizations.list': () => ({ query: { limit: '10' } }),
   'organizations.get': ({ team }) => ({ params: { id: team } }),
   'organizations.update': ({ team }) => ({ params: { id: team }, body: { name: 'Renamed', leak_policy: 'report' } }),
+  'keyPolicy.get': ({ team }) => ({ params: { id: team } }),
+  // A rule that every new key keeps to.
+  'keyPolicy.update': ({ team }) => ({ params: { id: team }, body: { disable_unused_after_days: 90 } }),
+  'keyPolicy.preview': ({ team }) => ({ params: { id: team }, body: { allowed_ips: ['192.0.2.0/24'] } }),
   'members.list': ({ team }) => ({ params: { id: team }, query: { limit: '10' } }),
   'members.update': ({ member, team }) => ({ params: { id: team, user_id: member.userId }, body: { role: 'auditor' } }),
   'members.remove': ({ member, team }) => ({

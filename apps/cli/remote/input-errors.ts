@@ -8,18 +8,22 @@ type FieldError = NonNullable<Problem['errors']>[number];
 
 /** Fields of the API whose options have another name. For all others, `optionNames` finds the name. */
 const OPTION_NAMES: Readonly<Record<string, string>> = {
+  disable_unused_after_days: 'disable-unused',
   expires_at: 'expires',
   expires_in_days: 'expires',
   filter: 'where',
   grace_period_seconds: 'grace',
+  max_lifetime_days: 'max-lifetime',
   order: 'oldest-first',
   unused_for_days: 'unused-for',
 };
 
 /** Fields that are numbers in the API and durations on the command line. */
 const UNITS: Readonly<Record<string, { readonly name: string; readonly seconds: number }>> = {
+  disable_unused_after_days: { name: 'days', seconds: 86_400 },
   expires_in_days: { name: 'days', seconds: 86_400 },
   grace_period_seconds: { name: 'seconds', seconds: 1 },
+  max_lifetime_days: { name: 'days', seconds: 86_400 },
   unused_for_days: { name: 'days', seconds: 86_400 },
 };
 

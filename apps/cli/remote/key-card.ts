@@ -30,6 +30,12 @@ export function fieldsOf(apiKey: ApiKey, names: Names = new Map()): Field[] {
     ['Created', localTime(apiKey.created_at)],
     ['Expires', apiKey.expires_at === null ? 'never' : localTime(apiKey.expires_at)],
     ...leakOf(apiKey),
+    ...(apiKey.disables_if_unused_at === null
+      ? []
+      : [['Disabled if unused', localTime(apiKey.disables_if_unused_at)] as const]),
+    ...(apiKey.policy_breaches.length === 0
+      ? []
+      : [['Breaks the key policy', apiKey.policy_breaches.join(', ')] as const]),
   ];
 }
 

@@ -135,6 +135,13 @@ export function days(text: string): number {
   throw new InvalidArgumentError('It must be a number of days, such as 30d.');
 }
 
+/** Whole days, or `none`. */
+export function daysOrNone(text: string): number | 'none' {
+  const count = text === 'none' ? text : daysOf(text);
+  if (count !== undefined) return count;
+  throw new InvalidArgumentError('It must be a number of days, such as 90d, or none.');
+}
+
 /** Whole days, or `never`. The library would turn null into an empty text. */
 export function daysOrNever(text: string): number | 'never' {
   const count = text === 'never' ? text : daysOf(text);

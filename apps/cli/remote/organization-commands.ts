@@ -4,6 +4,8 @@ import type { CommandProcess } from '../command-process.js';
 import {
   allOrganizationsOption,
   choice,
+  collect,
+  daysOrNone,
   group,
   jsonOption,
   ofOne,
@@ -18,6 +20,7 @@ import {
 /** The commands about organizations and what belongs to them, besides keys. */
 export function addOrganizationCommands(program: Command, host: CommandProcess): void {
   addOrganizations(program, host);
+  addKeyPolicy(program, host);
   addProjects(program, host);
   addMembers(program, host);
   addInvitations(program, host);
@@ -49,6 +52,47 @@ function addOrganizations(program: Command, host: CommandProcess): void {
         (await import('./catalogue.js')).renameOrganization(organization, name, options, host),
       ),
     );
+}
+
+function addKeyPolicy(program: Command, host: CommandProcess): void {
+  const policy = group(program, 'key-policy', 'show, change and check what every key of an organization must keep to');
+  policy
+    .command('show')
+    .description('show the key policy')
+    .addOption(ofOrganization())
+    .addOption(jsonOption())
+    .action(remote(async (options) => (await import('./key-policy.js')).showKeyPolicy(options, host)));
+  policy
+    .command('set')
+    .description('change the rules that are given; existing keys stay as they are')
+    .option('--require-expiry', 'every key must have an expiry')
+    .option('--no-require-expiry', 'keys may have no expiry')
+    .addOption(
+      new Option('--max-lifetime <DAYS>', 'a key must expire so soon after its creation: 90d, or none').argParser(
+        daysOrNone,
+      ),
+    )
+    .addOption(choice('--environment <WHICH>', 'the environment of every key', ['test', 'live', 'any']))
+    .option(
+      '--allowed-ip <NETWORK>',
+      'the allowed addresses of every key must be within; may be given repeatedly',
+      collect,
+    )
+    .option('--no-allowed-ip', 'keys may be allowed every address')
+    .addOption(
+      new Option('--disable-unused <DAYS>', 'disable keys that are unused for so long: 90d, or none').argParser(
+        daysOrNone,
+      ),
+    )
+    .option('--dry-run', 'only show which keys would break the policy')
+    .addOption(ofOrganization())
+    .addOption(jsonOption())
+    .addHelpText('after', '\n  keyledger key-policy set --max-lifetime 90d --disable-unused 60d --dry-run')
+    .action(remote(async (options) => (await import('./key-policy.js')).setKeyPolicy(options, host)));
+  withPages(
+    policy.command('report').description('list the keys that break the key policy').addOption(ofOrganization()),
+    'keys',
+  ).action(remote(async (options) => (await import('./key-policy.js')).reportKeyPolicy(options, host)));
 }
 
 function addProjects(program: Command, host: CommandProcess): void {

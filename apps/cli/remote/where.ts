@@ -38,6 +38,8 @@ const conditions: Readonly<Record<string, Condition>> = {
   'unused-for': { field: 'unused_for_days', needsValue: true, read: days },
   'expires-within': { field: 'expires_within_days', needsValue: true, read: days },
   'never-expires': { field: 'never_expires', needsValue: false, read: flag },
+  'breaks-policy': { field: 'breaks_policy', needsValue: false, read: flag },
+  'disabled-within': { field: 'disabled_within_days', needsValue: true, read: days },
   'no-rate-limit': { field: 'no_rate_limit', needsValue: false, read: flag },
 };
 

@@ -20,6 +20,8 @@ export const apiKeysSearch = z.strictObject({
   expires: z.union([z.literal('never'), days]).optional(),
   /** Whether to show only keys without a rate limit. */
   limits: z.literal('none').optional(),
+  /** Keys that break the key policy, or that it disables soon because nobody uses them. */
+  policy: z.enum(['broken', 'disables']).optional(),
   sort: sort.unwrap().optional(),
   /** Whether the form for a new key is open. */
   create: z.literal(true).optional(),

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { allPages } from '#libs/client/all-pages.js';
 import { entityTagOf } from '#libs/client/client.js';
 import type { ApiKey as ApiKeySchema } from '#libs/contract/api-key-schemas.js';
-import { UNUSED_DAYS } from '#libs/contract/bulk-changes.js';
+import { UNUSED_DAYS, UNUSED_SOON_DAYS } from '#libs/contract/bulk-changes.js';
 import type { listApiKeys, listScopes } from '#libs/contract/api-keys.js';
 import { PAGE_MAX } from '#libs/contract/lists.js';
 import type { Organization } from '#libs/contract/organizations.js';
@@ -41,7 +41,7 @@ export function refreshApiKeys(queries: QueryClient): Promise<void> {
 
 function apiKeysPage(
   organizationId: string,
-  { unused, expires, project, limits, ...search }: Omit<ApiKeysSearch, 'create'>,
+  { unused, expires, project, limits, policy, ...search }: Omit<ApiKeysSearch, 'create'>,
   cursor: string | undefined,
 ) {
   return api.apiKeys.list({
@@ -52,6 +52,8 @@ function apiKeysPage(
       unused_for_days: unused === true ? UNUSED_DAYS : unused,
       ...(expires === 'never' ? { never_expires: 'true' as const } : { expires_within_days: expires }),
       ...(limits === 'none' && { no_rate_limit: 'true' as const }),
+      ...(policy === 'broken' && { breaks_policy: 'true' as const }),
+      ...(policy === 'disables' && { disabled_within_days: UNUSED_SOON_DAYS }),
       limit: PAGE_MAX,
       cursor,
     },

@@ -1,6 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 import {
   UNUSED_DAYS,
+  UNUSED_SOON_DAYS,
   type BulkAction,
   type changeInBulk,
   type KeyFilter,
@@ -22,7 +23,16 @@ export interface BulkRequest {
 }
 
 /** The filters of the list, as the body of a request. */
-export function filterOf({ search, status, environment, project, unused, expires, limits }: ApiKeysSearch): KeyFilter {
+export function filterOf({
+  search,
+  status,
+  environment,
+  project,
+  unused,
+  expires,
+  limits,
+  policy,
+}: ApiKeysSearch): KeyFilter {
   return {
     project_id: project,
     status,
@@ -31,6 +41,8 @@ export function filterOf({ search, status, environment, project, unused, expires
     unused_for_days: unused === true ? UNUSED_DAYS : unused,
     ...(expires === 'never' ? { never_expires: true } : { expires_within_days: expires }),
     no_rate_limit: limits === 'none' ? true : undefined,
+    breaks_policy: policy === 'broken' ? true : undefined,
+    disabled_within_days: policy === 'disables' ? UNUSED_SOON_DAYS : undefined,
   };
 }
 

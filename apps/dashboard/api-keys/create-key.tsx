@@ -2,10 +2,13 @@ import { Button, Collapse, Group, SegmentedControl, Select, Stack, Text, TextInp
 import { useForm, type FormErrors, type UseFormReturnType } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { IconChevronDown } from '@tabler/icons-react';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useEffectEvent, useState } from 'react';
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
+import type { KeyPolicy } from '#libs/contract/key-policy.js';
+import { NO_KEY_POLICY } from '#libs/contract/key-policy-rules.js';
 import type { Organization } from '#libs/contract/organizations.js';
+import { keyPolicyQuery } from '../organization/key-policy.js';
 import { isAway } from '../session/reachability.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
@@ -17,15 +20,16 @@ import { idempotencyKeys } from './idempotency.js';
 import { AddressesField, DomainsField, KeyTextFields, MetadataField, PublicScopesField } from './key-fields.js';
 import {
   creationOf,
+  defaultsBy,
   emptyKey,
   expiryOf,
   expiryPresets,
   keyErrors,
   problemsOfNew,
   tomorrow,
-  type Expiry,
   type NewKeyForm,
 } from './key-form.js';
+import { KeyPolicyHint } from './key-policy-hint.js';
 import { ProjectSelect } from './project-select.js';
 import { RateLimitsField } from './rate-limits-field.js';
 import { ScopesField } from './scopes-field.js';
@@ -77,16 +81,7 @@ const folded = [...keyTextNames, 'metadata', 'allowed_ips', 'rate_limits'];
 function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
   const [once] = useState(idempotencyKeys);
   const [more, toggleMore] = useDisclosure(false);
-  const form = useForm<NewKeyForm>({
-    initialValues: {
-      ...emptyKey,
-      environment: 'test',
-      project_id: projectId ?? null,
-      expiry: 'never',
-      expiry_date: '',
-    },
-    validate: problemsOfNew,
-  });
+  const { form, policy } = useNewKeyForm(organization.id, projectId);
   const create = useMutation({
     mutationFn: (values: NewKeyForm) => {
       const body = creationOf(values, organization.id);
@@ -105,6 +100,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
   return (
     <form onSubmit={form.onSubmit((values) => create.mutate(values), showErrors)} noValidate>
       <Stack gap="lg">
+        <KeyPolicyHint policy={policy} />
         <TextInput
           label="Name"
           description="Where the key is used, for example: Production website, CI, Mobile app"
@@ -131,6 +127,23 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
   );
 }
 
+/** The key policy may arrive after the form: it then sets what the user has not chosen yet. */
+function useNewKeyForm(organizationId: string, projectId: string | undefined) {
+  const { data } = useQuery(keyPolicyQuery(organizationId));
+  const policy = data?.policy ?? NO_KEY_POLICY;
+  const form = useForm<NewKeyForm>({
+    initialValues: { ...emptyKey, ...defaultsBy(policy), project_id: projectId ?? null, expiry_date: '' },
+    validate: (values: NewKeyForm): FormErrors => problemsOfNew(values, policy),
+  });
+  const follow = useEffectEvent((known: KeyPolicy) => {
+    const { environment, expiry } = defaultsBy(known);
+    if (!form.isTouched('environment')) form.setFieldValue('environment', environment);
+    if (!form.isTouched('expiry')) form.setFieldValue('expiry', expiry);
+  });
+  useEffect(() => data && follow(data.policy), [data]);
+  return { form, policy };
+}
+
 type NewKeyFormState = UseFormReturnType<NewKeyForm, NewKeyForm, (values: NewKeyForm) => FormErrors>;
 
 interface FieldsProps {
@@ -146,7 +159,7 @@ interface PlaceProps extends FieldsProps {
 function PlaceFields({ form, organizationId, projectId }: PlaceProps) {
   return (
     <Group align="flex-start" grow preventGrowOverflow={false}>
-      <Input.Wrapper labelElement="div" label="Environment">
+      <Input.Wrapper labelElement="div" label="Environment" error={form.errors['environment']}>
         <SegmentedControl
           aria-label="Environment"
           fullWidth
@@ -179,7 +192,8 @@ function ExpiryField({ form }: FieldsProps) {
           allowDeselect={false}
           data={Object.entries(expiryPresets).map(([value, label]) => ({ value, label }))}
           value={expiry}
-          onChange={(value) => form.setFieldValue('expiry', value as Expiry)}
+          error={form.errors['expiry']}
+          onChange={(value) => form.getInputProps('expiry').onChange(value)}
         />
         {expiry === 'custom' && (
           <TextInput type="date" label="Date" min={tomorrow()} {...form.getInputProps('expiry_date')} />

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { Organization } from '#libs/contract/organizations.js';
 import { Copied } from '../ui/copied.js';
 import { CopyButton } from '../ui/copy-button.js';
-import { inDigits } from '../ui/format.js';
+import { inDigits, listed } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
@@ -65,8 +65,23 @@ export function KeyFacts({ organization, apiKey }: Props) {
             <Time at={apiKey.expires_at} />
           </Fact>
         )}
+        <PolicyFacts apiKey={apiKey} />
       </dl>
     </Paper>
+  );
+}
+
+/** What the key policy says of the key, if anything. */
+function PolicyFacts({ apiKey: { disables_if_unused_at: end, policy_breaches: breaches } }: Pick<Props, 'apiKey'>) {
+  return (
+    <>
+      {end && (
+        <Fact label="Disabled if unused">
+          <Time at={end} />
+        </Fact>
+      )}
+      {breaches.length > 0 && <Fact label="Breaks the key policy">by its {listed(breaches)}</Fact>}
+    </>
   );
 }
 

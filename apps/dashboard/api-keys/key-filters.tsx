@@ -17,6 +17,10 @@ interface Props {
 const statuses = ApiKeyStatus.options.map((value) => ({ value, label: value[0]!.toUpperCase() + value.slice(1) }));
 
 const unusedChoices = [7, 30, 90, 180, 365].map((days) => ({ value: String(days), label: `Unused for ${days} days` }));
+const policyChoices = [
+  { value: 'broken' as const, label: 'Breaks the policy' },
+  { value: 'disables' as const, label: 'Disabled soon' },
+];
 const expiryChoices = [
   { value: 'never', label: 'Never expires' },
   ...[7, 30, 90, 365].map((days) => ({ value: String(days), label: `Expires within ${days} days` })),
@@ -114,14 +118,25 @@ function UseAndExpiry({ search, onChange }: Pick<Props, 'search' | 'onChange'>) 
         value={search.limits ?? null}
         onChange={(limits) => onChange({ limits: limits === null ? undefined : 'none' })}
       />
+      {/* The keys to review lead to it, where there is such a key. */}
+      {search.policy && (
+        <Select
+          aria-label="Key policy"
+          w={150}
+          clearable
+          data={policyChoices}
+          value={search.policy}
+          onChange={(policy) => onChange({ policy: policy ?? undefined })}
+        />
+      )}
     </>
   );
 }
 
 /** The filters among the search parameters, with all names, so that equal filters have equal JSON. */
 export function filtersOf(search: ApiKeysSearch): Record<string, unknown> {
-  const { environment, expires, limits, project, status, unused } = search;
-  return { search: search.search, environment, expires, limits, project, status, unused };
+  const { environment, expires, limits, policy, project, status, unused } = search;
+  return { search: search.search, environment, expires, limits, policy, project, status, unused };
 }
 
 export function isFiltered(search: ApiKeysSearch, withinProject: boolean): boolean {
@@ -137,6 +152,7 @@ export function noFilters(withinProject: boolean): ApiKeysSearch {
     unused: undefined,
     expires: undefined,
     limits: undefined,
+    policy: undefined,
   };
   return withinProject ? none : { ...none, project: undefined };
 }

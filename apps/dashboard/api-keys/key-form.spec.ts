@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { NO_KEY_POLICY } from '#libs/contract/key-policy-rules.js';
 import {
   changedFields,
   creationOf,
@@ -6,6 +7,7 @@ import {
   expiryOf,
   patchOf,
   problemsOf,
+  defaultsBy,
   problemsOfNew,
   rebase,
   type NewKeyForm,
@@ -65,7 +67,24 @@ describe('a new key', () => {
     expect(expiryOf({ expiry: '30', expiry_date: '' }, now)).toEqual(new Date(now.getTime() + 30 * 86_400_000));
     expect(expiryOf({ expiry: 'custom', expiry_date: '2030-02-01' }, now)).toEqual(new Date(2030, 1, 1, 15, 20));
     expect(expiryOf({ expiry: 'custom', expiry_date: '2030-01-30' }, now)).toBeNull();
-    expect(problemsOfNew({ ...newKey, expiry: 'custom', expiry_date: '' })).toHaveProperty('expiry_date');
+    expect(problemsOfNew({ ...newKey, expiry: 'custom', expiry_date: '' }, NO_KEY_POLICY)).toHaveProperty(
+      'expiry_date',
+    );
+  });
+
+  it('starts with what the key policy allows, and shows each broken rule at its field', () => {
+    const policy = {
+      ...NO_KEY_POLICY,
+      max_lifetime_days: 60,
+      environments: ['live' as const],
+      allowed_ips: ['10.0.0.0/8'],
+    };
+    expect(defaultsBy(policy)).toEqual({ environment: 'live', expiry: '30' });
+    expect(defaultsBy({ ...policy, max_lifetime_days: 3 }).expiry).toBe('custom');
+    expect(defaultsBy({ ...NO_KEY_POLICY, require_expiry: true }).expiry).toBe('365');
+    const wrong = { ...newKey, environment: 'test' as const, expiry: '90' as const };
+    expect(Object.keys(problemsOfNew(wrong, policy))).toEqual(['expiry', 'environment', 'allowed_ips']);
+    expect(problemsOfNew({ ...newKey, expiry: '30', allowed_ips: ['10.0.0.1'] }, policy)).toEqual({});
   });
 
   it('shows an error at the field of an invalid domain, network, limit or metadata', () => {

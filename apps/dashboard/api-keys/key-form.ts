@@ -2,6 +2,8 @@ import type { RouteInput } from '#libs/contract/route.js';
 import type { createApiKey, updateApiKey } from '#libs/contract/api-keys.js';
 import { mapKeyTexts, type KeyTextName } from '#libs/contract/api-key-texts.js';
 import { Domain } from '#libs/contract/domains.js';
+import type { KeyPolicy } from '#libs/contract/key-policy.js';
+import { breachesOf } from '#libs/contract/key-policy-rules.js';
 import { Network } from '#libs/contract/networks.js';
 import { RateLimit } from '#libs/contract/rate-limits.js';
 import { fieldErrors } from '../ui/field-errors.js';
@@ -49,7 +51,7 @@ export const expiryPresets = {
   '365': 'In 365 days',
   custom: 'On a date …',
 } as const;
-export type Expiry = keyof typeof expiryPresets;
+type Expiry = keyof typeof expiryPresets;
 
 /** The maximum of `expires_in_days` in the contract. */
 const MOST_DAYS = 3650;
@@ -181,9 +183,22 @@ function rateLimitProblem(entries: readonly RateLimitEntry[]): Record<string, st
   return new Set(names).size < names.length ? { rate_limits: 'Two limits have the same name' } : {};
 }
 
-export function problemsOfNew(form: NewKeyForm): Record<string, string> {
-  const days = form.expiry === 'custom' ? daysUntil(form.expiry_date, new Date()) : 1;
+/** The fields of the form by which a key keeps to the rules of a key policy. */
+const fieldOf = { expiry: 'expiry', lifetime: 'expiry', environment: 'environment', addresses: 'allowed_ips' } as const;
+
+export function problemsOfNew(form: NewKeyForm, policy: KeyPolicy): Record<string, string> {
+  const now = new Date();
+  const days = form.expiry === 'custom' ? daysUntil(form.expiry_date, now) : 1;
+  const key = {
+    createdAt: now,
+    expiresAt: expiryOf(form, now),
+    environment: form.environment,
+    allowedIps: form.allowed_ips,
+  };
   return {
+    ...Object.fromEntries(
+      breachesOf(policy, key).map(({ rule, message }) => [fieldOf[rule], `By the key policy, the key ${message}`]),
+    ),
     ...problemsOf(form),
     ...(!(days >= 1 && days <= MOST_DAYS) && { expiry_date: 'Choose a date from tomorrow on, within ten years' }),
   };
@@ -202,9 +217,23 @@ export function networkProblem(text: string): string | undefined {
   return Network.safeParse(text).error?.issues[0]?.message;
 }
 
+/** The longest expiry of the form that the key policy allows; never if it demands none. */
+function defaultExpiry({ require_expiry: required, max_lifetime_days: most }: KeyPolicy): Expiry {
+  if (!required && most === null) return 'never';
+  return (['365', '90', '30', '7'] as const).find((days) => Number(days) <= (most ?? 365)) ?? 'custom';
+}
+
+/** What a new key has at first: the key policy may not allow the usual choices. */
+export function defaultsBy(policy: KeyPolicy): Pick<NewKeyForm, 'environment' | 'expiry'> {
+  return { environment: policy.environments?.[0] ?? 'test', expiry: defaultExpiry(policy) };
+}
+
 /** The field errors of an API response. An error of a list item is shown at the list. */
 export function keyErrors(error: unknown): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(fieldErrors(error)).map(([place, message]) => [place.split('.', 1)[0]!, message]),
+    Object.entries(fieldErrors(error)).map(([place, message]) => {
+      const field = place.split('.', 1)[0]!;
+      return [field === 'expires_in_days' ? 'expiry' : field, message];
+    }),
   );
 }

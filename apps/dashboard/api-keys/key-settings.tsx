@@ -1,9 +1,10 @@
 import { Button, Group, Paper, Stack, TextInput, Title } from '@mantine/core';
 import { useForm, type FormErrors } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useEffectEvent, useState } from 'react';
 import type { Organization } from '#libs/contract/organizations.js';
+import { keyPolicyQuery } from '../organization/key-policy.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
 import { UnsavedQuestion, useLeaveGuard } from '../ui/leave-guard.js';
@@ -21,6 +22,7 @@ import {
   tomorrow,
   type SettingsForm,
 } from './key-form.js';
+import { KeyPolicyHint } from './key-policy-hint.js';
 import { RateLimitsField } from './rate-limits-field.js';
 import { ScopesField } from './scopes-field.js';
 import { SettingsConflict } from './settings-conflict.js';
@@ -125,8 +127,10 @@ interface FieldsProps {
 }
 
 function Fields({ organization, form }: FieldsProps) {
+  const policy = useQuery(keyPolicyQuery(organization.id)).data?.policy;
   return (
     <Stack gap="lg">
+      {policy && <KeyPolicyHint policy={policy} />}
       <TextInput label="Name" maxLength={100} {...form.getInputProps('name')} />
       <KeyTextFields form={form} />
       <ScopesField organization={organization} mayBeEmpty={false} {...fieldProps(form, 'scopes')} />

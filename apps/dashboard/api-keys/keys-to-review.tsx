@@ -1,12 +1,12 @@
 import { Text, UnstyledButton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { EXPIRING_DAYS, UNUSED_DAYS } from '#libs/contract/bulk-changes.js';
+import { EXPIRING_DAYS, UNUSED_DAYS, UNUSED_SOON_DAYS } from '#libs/contract/bulk-changes.js';
 import { keysToReviewQuery } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import { filtersOf, noFilters } from './key-filters.js';
 import { inDigits } from '../ui/format.js';
 
-type Count = 'never_expires' | 'unused' | 'no_rate_limit' | 'expiring';
+type Count = 'never_expires' | 'unused' | 'no_rate_limit' | 'expiring' | 'breaks_policy' | 'disabled_soon';
 
 const UNUSED = `unused for ${UNUSED_DAYS} days`;
 const UNLIMITED = 'without a rate limit';
@@ -17,6 +17,8 @@ interface Card {
   readonly one: string;
   readonly many: string;
   readonly filter: ApiKeysSearch;
+  /** Left out without such a key, because most organizations have no such rule. */
+  readonly isSeldom?: true;
 }
 
 /** Each count, and the filter that shows its keys. */
@@ -29,6 +31,20 @@ const cards: readonly Card[] = [
     one: `expires within ${EXPIRING_DAYS} days`,
     many: `expire within ${EXPIRING_DAYS} days`,
     filter: { expires: EXPIRING_DAYS },
+  },
+  {
+    count: 'breaks_policy',
+    one: 'breaks the key policy',
+    many: 'break the key policy',
+    filter: { policy: 'broken' },
+    isSeldom: true,
+  },
+  {
+    count: 'disabled_soon',
+    one: `is disabled within ${UNUSED_SOON_DAYS} days if unused`,
+    many: `are disabled within ${UNUSED_SOON_DAYS} days if unused`,
+    filter: { policy: 'disables' },
+    isSeldom: true,
   },
 ];
 
@@ -46,10 +62,11 @@ export function KeysToReview({ organizationId, projectId, search, onSearch }: Pr
   const shown = JSON.stringify(filtersOf({ ...search, project: undefined }));
   return (
     <div className="keys-to-review" role="group" aria-label="Active keys to review">
-      {cards.map(({ count, one, many, filter }) => {
+      {cards.map(({ count, one, many, filter, isSeldom }) => {
         const target = { ...none, status: 'active' as const, ...filter };
         const isShown = shown === JSON.stringify(filtersOf(target));
         const number = data?.[count];
+        if (isSeldom && !number && !isShown) return null;
         return (
           <UnstyledButton
             key={count}

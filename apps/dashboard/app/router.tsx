@@ -197,6 +197,12 @@ const organizationPages = [
   }),
   createRoute({
     getParentRoute: () => organization,
+    path: '/settings/key-policy',
+    validateSearch: noSearch,
+    component: page(() => import('../organization/key-policy-page.js'), 'KeyPolicyPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
     path: '/settings/members',
     validateSearch: noSearch,
     component: page(() => import('../members/members-page.js'), 'MembersPage'),

@@ -12,6 +12,7 @@ export function changesOf(event: EventEnvelope): readonly Change[] {
   switch (known?.type) {
     case 'organization.updated':
     case 'user.updated':
+    case 'organization.key_policy_changed':
     case 'project.updated':
     case 'api_key.updated':
       return Object.entries(known.data.changes).map(([name, { before, after }]) => change(name, before, after));

@@ -64,6 +64,8 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
         : say`${by} created the organization`;
     case 'organization.updated':
       return say`${by} changed ${fields(event.data.changes)} of ${organization}`;
+    case 'organization.key_policy_changed':
+      return say`${by} changed the key policy of ${organization}: ${fields(event.data.changes)}`;
     case 'organization.suspended':
       return say`${by} suspended ${organization}${because(event.data.reason)}`;
     case 'organization.resumed':
@@ -135,7 +137,9 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
     case 'api_key.enabled':
       return say`${by} enabled the key ${it}`;
     case 'api_key.disabled':
-      return say`${by} disabled the key ${it}`;
+      return event.data.because === 'unused'
+        ? say`The key ${it} was disabled because it was unused for ${counted(event.data.unused_for_days ?? 0, 'day')}`
+        : say`${by} disabled the key ${it}`;
     case 'api_key.expiring':
       return say`${it} expires in ${counted(event.data.days_left, 'day')}`;
     case 'api_key.expired':

@@ -9,6 +9,7 @@ import { Section } from '../ui/section.js';
 import { Time } from '../ui/time.js';
 import { AuditRetention } from './audit-retention.js';
 import { CreateOrganization } from './create-organization.js';
+import { KeyPolicySection } from './key-policy-summary.js';
 import { useOrganization } from './organizations.js';
 import { LeakPolicy } from './leak-policy.js';
 import { OrganizationName } from './organization-name.js';
@@ -45,6 +46,7 @@ function Settings({ organization }: { readonly organization: Organization }) {
             Created <Time at={createdAt} exact />
           </Text>
         </Section>
+        <KeyPolicySection organizationId={id} changes={changes} />
         <Section title="Scope ceiling" description="Only an operator of this deployment can change it.">
           <ScopeCeiling ceiling={ceiling} />
         </Section>

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 import { ACCOUNTS, IDEMPOTENCY, INVITATIONS, PROJECTS } from './0001-initial/accounts.js';
-import { API_KEYS, CREDITS, KEY_COUNTS, MASS_REVOCATION, RATE_LIMITS } from './0001-initial/api-keys.js';
+import { API_KEYS, CREDITS, DISABLE_KEYS, KEY_COUNTS, MASS_REVOCATION, RATE_LIMITS } from './0001-initial/api-keys.js';
 import { AUDIT_HEADS } from './0001-initial/audit-heads.js';
 import { AUDIT_EPOCH, AUDIT_LOG, AUDIT_LOG_APPEND_ONLY, AUDIT_LOG_FUNCTIONS } from './0001-initial/audit-log.js';
 import { AUDIT_RETENTION, AUDIT_RETENTION_FUNCTIONS } from './0001-initial/audit-retention.js';
@@ -27,6 +27,7 @@ export class Initial extends Migration {
       CREDITS,
       USAGE,
       EVENTS,
+      DISABLE_KEYS,
       AUDIT_LOG,
       AUDIT_RETENTION,
       AUDIT_LOG_APPEND_ONLY,

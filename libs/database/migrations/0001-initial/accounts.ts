@@ -13,9 +13,16 @@ export const ACCOUNTS = /* sql */ `
     scope_ceiling text[],
     -- What happens to a key that is reported as leaked.
     leak_policy text NOT NULL DEFAULT 'revoke_live' CHECK (leak_policy IN ('revoke', 'revoke_live', 'report')),
+    -- What every key must keep to: KeyPolicy in libs/contract/key-policy.ts.
+    key_policy jsonb NOT NULL DEFAULT '{"require_expiry": false, "max_lifetime_days": null, "environments": null,
+      "allowed_ips": null, "disable_unused_after_days": null, "disable_unused_from": null}',
+    -- When the worker last looked for unused keys that the policy disables.
+    unused_checked_at timestamptz,
     -- Counts the changes of the row. If-Match compares it.
     version integer NOT NULL
   );
+  CREATE INDEX organization_unused_checked_at ON organization (unused_checked_at NULLS FIRST)
+    WHERE key_policy->>'disable_unused_after_days' IS NOT NULL;
   -- The deployment itself. Its audit log has the events that belong to no customer: failed sign-ins to unknown
   -- accounts, and the actions of operators.
   INSERT INTO organization (id, name, personal, created_at, updated_at, version)

@@ -37,6 +37,7 @@ export const API_KEYS = /* sql */ `
     expires_at timestamptz,
     rotated_at timestamptz,
     disabled_at timestamptz,
+    enabled_at timestamptz,
     revoked_at timestamptz,
     deleted_at timestamptz,
     -- The last report that a secret was found in a public place: its id, the time, the source and the address.
@@ -167,6 +168,40 @@ export const MASS_REVOCATION = /* sql */ `
       SELECT r.* FROM api_key_revocation r
       WHERE r.subject IN (project, accountable_user) AND r.organization_id = organization AND r.last_number >= key_number
     $$;
+`;
+
+/** How the worker disables keys. It has no right to enable one, or to renew an authorization state without need. */
+export const DISABLE_KEYS = /* sql */ `
+  -- Disables those of the keys that are active, and gives their shard a new state, so that every node notices. The caller
+  -- holds the advisory lock of the shard.
+  CREATE FUNCTION disable_api_keys(organization uuid, keys uuid[], at timestamptz)
+    RETURNS TABLE (id uuid, project_id uuid, name text, seq bigint)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  #variable_conflict use_column
+  DECLARE
+    active uuid[];
+    state authz_state;
+  BEGIN
+    -- In the order of bulk changes and mass revocations.
+    active := ARRAY(
+      SELECT k.id FROM api_key k
+      WHERE k.organization_id = organization AND k.id = ANY (keys) AND k.disabled_at IS NULL AND k.deleted_at IS NULL
+        AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > at)
+        AND NOT EXISTS (SELECT FROM pending_revocations(k.organization_id, k.project_id, k.accountable_user_id, k.number))
+      ORDER BY k.number FOR UPDATE OF k
+    );
+    IF cardinality(active) = 0 THEN
+      RETURN;
+    END IF;
+    UPDATE authz_state s
+    SET seq = s.seq + 1, tag = ('x' || substr(md5(gen_random_uuid()::text), 1, 16))::bit(64)::bigint
+    WHERE s.shard = get_byte(uuid_send(organization), 15) & 15 RETURNING s.* INTO state;
+    INSERT INTO authz_change (shard, seq, tag, kind, id)
+    VALUES (state.shard, state.seq, state.tag, 'organization', organization);
+    RETURN QUERY UPDATE api_key k SET disabled_at = at, updated_at = at, version = k.version + 1
+      WHERE k.id = ANY (active) RETURNING k.id, k.project_id, k.name, state.seq;
+  END $$;
+  REVOKE ALL ON FUNCTION disable_api_keys FROM PUBLIC;
 `;
 
 /** Counts keys, so that checking the limit on their number always costs the same. */

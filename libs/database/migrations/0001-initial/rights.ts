@@ -47,6 +47,9 @@ export const RIGHTS = /* sql */ `
   GRANT SELECT ON api_key, authz_state TO keyledger_worker;
   GRANT SELECT, INSERT ON api_key_notice TO keyledger_worker;
   GRANT UPDATE (revoked_at, updated_at, version) ON api_key TO keyledger_worker;
+  -- Unused keys. The worker cannot enable a key.
+  GRANT SELECT (id, suspended_at, key_policy, unused_checked_at), UPDATE (unused_checked_at) ON organization TO keyledger_worker;
+  GRANT EXECUTE ON FUNCTION disable_api_keys TO keyledger_worker;
   GRANT SELECT, UPDATE (done_number), DELETE ON api_key_revocation TO keyledger_worker;
   -- Upkeep.
   GRANT SELECT, DELETE ON authz_change, idempotency_key, login_delay TO keyledger_worker;

@@ -1,0 +1,38 @@
+import type { KeyRule } from '#libs/contract/api-key-schemas.js';
+import { KeyPolicy } from '#libs/contract/key-policy.js';
+import { breachesOf, type PolicedKey } from '#libs/contract/key-policy-rules.js';
+import { DomainError } from '#libs/platform/errors.js';
+
+/** The fields of a request by which its caller keeps to the rules. */
+type Locations = Partial<Record<KeyRule, string>>;
+
+export const IN_NEW_KEY: Locations = {
+  expiry: 'body.expires_in_days',
+  lifetime: 'body.expires_in_days',
+  environment: 'body.environment',
+  addresses: 'body.allowed_ips',
+};
+
+export const IN_UPDATE: Locations = {
+  expiry: 'body.expires_at',
+  lifetime: 'body.expires_at',
+  addresses: 'body.allowed_ips',
+};
+
+/**
+ * Fails if the policy has a rule that this version does not know, such as one of a later version.
+ * @throws DomainError `breaks_key_policy` that names every rule that the key breaks
+ */
+export function refuseBreaches(policy: KeyPolicy, key: PolicedKey, locations: Locations = {}): void {
+  const breaches = breachesOf(KeyPolicy.parse(policy), key);
+  if (breaches.length === 0) return;
+  const errors = breaches.flatMap(({ rule, message }) => {
+    const location = locations[rule];
+    return location ? [{ location, message }] : [];
+  });
+  throw new DomainError(
+    'breaks_key_policy',
+    `By the key policy of the organization, the key ${breaches.map(({ message }) => message).join(', and it ')}`,
+    errors.length > 0 ? { errors } : {},
+  );
+}
