@@ -28,7 +28,7 @@ export function EditKeyPolicy({ organizationId, policy, etag }: Props) {
       api.keyPolicy.preview({ params: { id: organizationId }, body: { ...patchOf(values), limit: 10 } }),
     onError: (error) => form.setErrors(fieldErrors(error)),
   });
-  const guard = useLeaveGuard(form.isDirty);
+  const guard = useLeaveGuard(() => form.isDirty());
   return (
     <form onSubmit={form.onSubmit((values) => preview.mutate(values), focusFirstProblem)} noValidate>
       <Stack gap="lg">
