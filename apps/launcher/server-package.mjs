@@ -19,7 +19,13 @@ for (const path of [...LAUNCHER, ...BUILT, 'README.md', 'LICENSE']) {
   cpSync(path, join(FOLDER, path), { recursive: true, filter: isNeeded });
 }
 const manifest = {
-  ...{ name, version, description, license, type, engines, imports },
+  name,
+  version,
+  description,
+  license,
+  type,
+  engines,
+  imports,
   bin: { keyledger: COMMAND },
   // Without a list, npm leaves out the bundles in `dist/node_modules`.
   files: [...LAUNCHER, ...BUILT],
