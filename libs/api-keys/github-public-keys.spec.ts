@@ -12,7 +12,7 @@ const [key, ofOtherCurve] = [newSigningKey('p256'), newSigningKey('p384', 'secp3
 const list = publicKeyList([key, ofOtherCurve]);
 const body = '[]';
 
-/** `accepted`, or the code and the detail of the refusal. */
+/** `accepted`, or the code and the detail of the rejection. */
 async function outcome(place: string | undefined, by = key): Promise<string> {
   const keys = new GitHubPublicKeys(readConfigWithoutDatabase(place === undefined ? {} : { GITHUB_KEYS: place }));
   const headers = signed(body, by);
