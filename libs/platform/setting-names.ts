@@ -14,9 +14,9 @@ const OTHER_NAMES = new Map([
 const OURS = 'KEYLEDGER';
 /** Prefixes that only our variables have, and that of OpenTelemetry, whose names are known. */
 const UNMISTAKABLE =
-  /^(OTEL[_-]|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|(ON_?)?OUTAGE|MAX_?(KEY|PROJECT|MEMBER|ORGANI[SZ]ATION)S?_?PER|REGISTRATIONS?(?!_?TOKEN)|RECORD_?(CLIENT|USER_?AGENT|ACTOR))/;
+  /^(OTEL[_-]|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|(ON_?)?OUTAGE|MAX_?(KEY|PROJECT|MEMBER|ORGANI[SZ]ATION)S?_?PER|REGISTRATION|RECORD_?(CLIENT|USER_?AGENT|ACTOR))/;
 /** Similar names that other programs use. */
-const OF_OTHERS = new Set(['CACHE_DB', 'DATABASE_DIALECT', 'USER_AGENT']);
+const OF_OTHERS = new Set(['CACHE_DB', 'DATABASE_DIALECT', 'REGISTRATION_TOKEN', 'USER_AGENT']);
 /** Kubernetes and docker set these in every container for a service `keyledger` (`KEYLEDGER_PORT_3000_TCP_ADDR`, …). */
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$/;
 /** npm sets one for each part of package.json, such as `npm_package_bin_keyledger`. */

@@ -225,6 +225,8 @@ inChromium('an organization in the dashboard', () => {
     await dialog.getByText('By the key policy, the key must have the environment live').waitFor();
     await expectAccessible(page);
     expect((await ada.client.apiKeys.list({ query: { organization_id: id } })).total).toBe(1);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Discard' }).click();
     await expectCleanEnd(page);
   });
 

@@ -237,5 +237,6 @@ const NOT_COMPARED: Readonly<Record<string, string>> = {
   'api_key_usage_hour.project_id': '`audit check` compares the hours',
   'invitation.token_hash': 'the log has no hashes of secrets and passwords',
   'organization.shard': 'follows from the id',
+  'organization.unused_checked_at': 'the worker remembers whose turn it is',
   'user_account.password_hash': 'the log has no hashes of secrets and passwords',
 };

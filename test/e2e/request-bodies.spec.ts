@@ -27,7 +27,8 @@ afterAll(() => {
   return deployment.stop();
 });
 
-const writing = routeTable.filter(({ route }) => route.method !== 'GET');
+/** A signed body is read only after its signature was verified: leaked-keys.spec.ts. */
+const writing = routeTable.filter(({ route }) => route.method !== 'GET' && !route.signedBody);
 
 interface Sent {
   readonly body?: string | Uint8Array;

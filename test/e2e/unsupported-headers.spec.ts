@@ -64,6 +64,7 @@ async function call(name: string, route: Route, headers: Record<string, string>,
       headers: {
         ...(route.policy !== 'public' && { authorization: `Bearer ${account.accessToken}` }),
         ...(sample.body && { 'content-type': 'application/json' }),
+        ...sample.headers,
         ...headers,
       },
       ...(sample.body && { body: JSON.stringify(sample.body) }),
@@ -170,6 +171,10 @@ const organizations = {
   read: (id: string) => ada.client.organizations.get({ params: { id } }),
   touch: (id: string, name: string) => ada.client.organizations.update({ params: { id }, body: { name } }),
 };
+const keyPolicies = {
+  ...organizations,
+  read: (id: string) => ada.client.keyPolicy.get({ params: { id } }),
+};
 const headersOf = (ifMatch: string) => ({ headers: { 'if-match': ifMatch } });
 type Kind = {
   make: () => Promise<string>;
@@ -195,6 +200,10 @@ const conditional: Record<string, [Kind, Conditional]> = {
     organizations,
     (tag, id) => ada.client.organizations.update({ params: { id }, body: { name: 'New' }, ...headersOf(tag) }),
   ],
+  'keyPolicy.update': [
+    keyPolicies,
+    (tag, id) => ada.client.keyPolicy.update({ params: { id }, body: { require_expiry: true }, ...headersOf(tag) }),
+  ],
 };
 
 it('every route that changes one object with an ETag honours If-Match, and every such route is tested here', () => {
@@ -204,7 +213,8 @@ it('every route that changes one object with an ETag honours If-Match, and every
       .map(({ name }) => name)
       .toSorted(),
   ).toEqual(Object.keys(conditional).toSorted());
-  const tagged = new Set(['/api/v1/api-keys/:id', '/api/v1/projects/:id', '/api/v1/organizations/:id']);
+  const ofOrganization = ['/api/v1/organizations/:id', '/api/v1/organizations/:id/key-policy'];
+  const tagged = new Set(['/api/v1/api-keys/:id', '/api/v1/projects/:id', ...ofOrganization]);
   const ofTagged = changing.filter(
     ({ route }) => tagged.has(route.path) || route.path.startsWith('/api/v1/api-keys/:id/'),
   );

@@ -44,6 +44,7 @@ export interface Sample {
   readonly params?: Record<string, string>;
   readonly query?: Record<string, string>;
   readonly body?: Record<string, unknown>;
+  readonly headers?: Record<string, string>;
 }
 
 type ChangeInBulk = Parameters<Client['apiKeys']['changeInBulk']>[0]['body'];
@@ -155,7 +156,9 @@ export const samples: Record<string, (world: World) => Sample> = {
   'leakedKeys.report': ({ adasKey }) => ({
     body: { tokens: [adasKey.key], source: 'gitleaks', url: 'https://example.com/config.env' },
   }),
-  'leakedKeys.reportFromGitHub': () => ({}),
+  'leakedKeys.reportFromGitHub': () => ({
+    headers: { 'github-public-key-identifier': 'unknown', 'github-public-key-signature': 'AAAA' },
+  }),
   'usage.ofApiKey': ({ adasKey }) => ({
     params: { id: adasKey.id },
     query: { from: '2026-11-01T00:00:00Z', to: '2026-11-02T00:00:00Z', interval: 'hour', group_by: 'endpoint' },
