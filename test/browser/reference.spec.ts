@@ -30,6 +30,7 @@ inChromium('the documents in the product', () => {
     await page.getByRole('heading', { name: 'Create an API key' }).waitFor();
     await page.getByText('idempotency-key').first().waitFor();
     await page.getByText('Production server').first().waitFor();
+    await page.goto('/docs/api#tag/gateways/GET/authz');
     await page.getByText('/authz').first().waitFor({ state: 'attached' });
     await expectCleanEnd(page);
   });

@@ -29,7 +29,7 @@ async function suggestions(...words: string[]): Promise<string[]> {
 
 describe('completion', () => {
   it('suggests commands, options and the values of an option', async () => {
-    expect(await suggestions('ke')).toEqual(['keys']);
+    expect(await suggestions('ke')).toEqual(['keys', 'key-policy']);
     expect(await suggestions('keys', '')).toEqual(
       expect.arrayContaining(['list', 'show', 'create', 'update', 'rotate', 'verify', 'delete']),
     );
