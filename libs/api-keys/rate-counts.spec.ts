@@ -50,14 +50,16 @@ describe('the initial count of a changed limit', () => {
   });
 
   it('has no uses that left the window more than a sub-window ago', () => {
+    // The end of a sub-window is rounded up to a microsecond, and so are the times here.
+    const rounding = 3e-6;
     fc.assert(
       fc.property(uses, seconds, seconds, (all, from, to) => {
+        // The count of the same window is taken over as it is.
+        fc.pre(from !== to);
         const begun = countOf(to, [counted(from, all)], [], micros(NOW));
-        // Times are rounded to milliseconds, and a number with so many digits to a quarter of a microsecond.
-        const rounding = 1e-3 + 1e-6;
-        expect(total(begun)).toBeLessThanOrEqual(within(all, to + (from + 2 * to) / SUB_WINDOWS + rounding));
+        expect(total(begun)).toBeLessThanOrEqual(within(all, to + (from + to) / SUB_WINDOWS + rounding));
       }),
-      { numRuns: 2_000, examples: [[[{ at: 1_789_999_994.749, amount: 1 }], 5, 5]] },
+      { numRuns: 2_000 },
     );
   });
 
