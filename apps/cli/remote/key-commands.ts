@@ -184,7 +184,7 @@ function addKeyExchange(keys: Command, host: CommandProcess): void {
   keys
     .command('token')
     .description('exchange a key for a token that services verify offline, which counts as a use')
-    .requiredOption('--audience <SERVICE>', 'the service that is to accept the token')
+    .option('--audience <SERVICE>', 'the service that is to accept the token (required)')
     .option('--scope <SCOPE>', 'a scope of the token; repeat it for more (default: none)', collect)
     .option('--lifetime <DURATION>', 'how long the token is valid, such as 60s or 5m (default: 5m)', duration)
     .addOption(jsonOption())
