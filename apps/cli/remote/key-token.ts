@@ -20,7 +20,8 @@ export async function exchangeKey(
   host: CommandProcess,
 ): Promise<void> {
   if (args.length > 0) throw new Failure(NO_SECRET_ARGUMENTS, EXIT_USAGE);
-  if (audience === undefined) throw new Failure('Name the service that is to accept the token: --audience.', EXIT_USAGE);
+  if (audience === undefined)
+    throw new Failure('Name the service that is to accept the token: --audience.', EXIT_USAGE);
   const key = (await askSecret(host, 'API key')).trim();
   if (!looksLikeApiKey(key)) throw new Failure('An API key is one word without spaces: copy it again.', EXIT_USAGE);
   const api = withApiKey(serverUrl(host.env), key);
