@@ -22,6 +22,10 @@ function Suspend({ organization: { id, name } }: { readonly organization: Organi
   const changed = useOrganizationChanged();
   const [opened, dialog] = useDisclosure(false);
   const [reason, setReason] = useState('');
+  const open = () => {
+    setReason('');
+    dialog.open();
+  };
   const suspend = useMutation({
     mutationFn: () =>
       api.deployment.suspendOrganization({ params: { id }, body: { ...(reason.trim() && { reason: reason.trim() }) } }),
@@ -36,7 +40,7 @@ function Suspend({ organization: { id, name } }: { readonly organization: Organi
       title="Suspend"
       description="From the moment you confirm, no node accepts its keys. Its members keep their access."
       actions={
-        <Button color="red" variant="light" onClick={dialog.open}>
+        <Button color="red" variant="light" onClick={open}>
           Suspend…
         </Button>
       }

@@ -12,7 +12,7 @@ interface DialogProps {
   readonly children: (onMade: () => void, close: () => void) => ReactNode;
 }
 
-/** The link is shown only once, so a click outside the dialog must not close it. */
+/** The link is shown only once, so neither Escape nor a click outside the dialog closes it. */
 export function OneTimeLinkDialog({ opened, onClose, title, children }: DialogProps) {
   const [made, setMade] = useState(false);
   return (
@@ -21,6 +21,7 @@ export function OneTimeLinkDialog({ opened, onClose, title, children }: DialogPr
       onClose={onClose}
       onExitTransitionEnd={() => setMade(false)}
       title={made ? 'Send this link' : title}
+      closeOnEscape={!made}
       closeOnClickOutside={!made}
     >
       {(close) => children(() => setMade(true), close)}
