@@ -71,6 +71,11 @@ const CUT_TEXTS = `(() => {
     }
     if (box.right > width + 1 || box.left < -1) describe(own, node.data, 'beside the page');
   }
+  for (const icon of document.querySelectorAll('td button svg')) {
+    const { width, right } = icon.getBoundingClientRect();
+    if (width > 0 && right > icon.closest('td').getBoundingClientRect().right + 1)
+      describe(icon.closest('button'), icon.closest('button').ariaLabel, 'a cut icon');
+  }
   for (const input of document.querySelectorAll('input[placeholder]')) {
     if (!input.value && input.checkVisibility() && input.scrollWidth > input.clientWidth + 1)
       describe(input, input.placeholder, 'a placeholder too long');

@@ -59,14 +59,14 @@ function Columns({ selects }: { readonly selects: boolean }) {
     <colgroup>
       {selects && <col style={{ width: 26 }} />}
       <col />
-      <col style={{ width: 114 }} />
+      <col style={{ width: 127 }} />
       <col style={{ width: 56 }} />
       <col style={{ width: '8%' }} />
       {/* "59 minutes ago" must fit. */}
-      <col style={{ width: 117 }} />
-      <col style={{ width: 117 }} />
+      <col style={{ width: 113 }} />
+      <col style={{ width: 113 }} />
+      <col style={{ width: 100 }} />
       <col style={{ width: 104 }} />
-      <col style={{ width: 108 }} />
       <col style={{ width: 148 }} />
       <col style={{ width: 40 }} />
     </colgroup>
