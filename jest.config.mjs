@@ -24,6 +24,6 @@ export default {
   workerGracefulExitTimeout: 10_000,
   // No test guarantees the speed of the machine: this only ends tests that hang.
   testTimeout: 120_000,
-  // On two cores Jest would start one worker, but tests also wait: with two, a fifth of the processors was idle.
-  maxWorkers: Math.max(3, availableParallelism() - 1),
+  // On two cores Jest would start one worker, but the tests wait more than they compute. Three take longer than two.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
 };
