@@ -57,6 +57,13 @@ export interface NewApiKey {
 /** A new key with the defaults of its caller. */
 type RequestedKey = NewApiKey & { readonly organizationId: string; readonly environment: Environment };
 
+/** What new keys depend on beside their caller. */
+export interface Surroundings {
+  readonly organization: Organization;
+  /** Those of the projects that were asked for and exist. */
+  readonly projectIds: ReadonlySet<string>;
+}
+
 /** The rights of a new key, and the key policy that it keeps to. */
 type NewRights = Rights & { readonly keyPolicy: KeyPolicy };
 
@@ -91,14 +98,14 @@ export class ApiKeyCreation {
     const { caller, organizationId, rights } = authority;
 
     const before = this.em.fork();
-    const { projectId } = await this.authorize(before, rights, request, this.clock.now(), LockMode.NONE);
+    const { projectId } = await this.#allow(before, rights, request, this.clock.now(), LockMode.NONE);
     await this.limits.refuseTooMany(before, organizationId, projectId, 1);
 
     return this.newSecrets.make(authority, input.prefix ?? `sk_${request.environment}`, (secret) =>
       this.changes.create(turnOf(caller), organizationId, async (change) => {
         const own = await this.authorities.requireNow(change.em, authority);
         const now = this.clock.now();
-        const wanted = await this.authorize(change.em, own, request, now, LockMode.PESSIMISTIC_WRITE);
+        const wanted = await this.#allow(change.em, own, request, now, lockOf(request));
         const allowed = { request, wanted, secret };
         const [apiKey] = await this.store(change, authority, own, 'api_key.created', [allowed], now);
         return respond(change.em, caller.context, present({ apiKey: apiKey!, usage: undefined, token: secret.token }));
@@ -167,18 +174,35 @@ export class ApiKeyCreation {
    * make the API run it, and again in the transaction that creates the key.
    * @throws DomainError for every reason to reject the creation
    */
-  async authorize(
+  async #allow(em: EntityManager, own: Rights, input: RequestedKey, now: Date, lock: LockMode): Promise<NewRights> {
+    const { organizationId, name } = input;
+    const surroundings = await this.surroundings(em, organizationId, [input.projectId ?? own.projectId], lock);
+    if (input.uniquelyNamed) await refuseTakenName(em, organizationId, name, now);
+    return this.authorize(own, surroundings, input, now);
+  }
+
+  /** @param lock of the organization; with one, the projects cannot be deleted before the commit either */
+  async surroundings(
     em: EntityManager,
-    own: Rights,
-    input: RequestedKey,
-    now: Date,
-    lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
-  ): Promise<NewRights> {
-    const { organizationId, environment } = input;
-    const { scopeCeiling, keyPolicy } = await em.findOneOrFail(Organization, organizationId, {
-      lockMode: lockMode === LockMode.NONE ? lockMode : lockOf(input),
-    });
-    if (input.uniquelyNamed) await refuseTakenName(em, organizationId, input.name, now);
+    organizationId: string,
+    projectIds: readonly (string | null)[],
+    lock: LockMode,
+  ): Promise<Surroundings> {
+    const organization = await em.findOneOrFail(Organization, organizationId, { lockMode: lock });
+    const ids = [...new Set(projectIds.filter((id) => id !== null))];
+    const lockMode = lock === LockMode.NONE ? lock : LockMode.PESSIMISTIC_READ;
+    const projects = await em.find(
+      Project,
+      { id: { $in: ids }, organizationId, deletedAt: null },
+      { orderBy: { id: 'asc' }, lockMode },
+    );
+    return { organization, projectIds: new Set(projects.map(({ id }) => id)) };
+  }
+
+  /** @throws DomainError for every reason to reject the creation except a taken name */
+  authorize(own: Rights, { organization, projectIds }: Surroundings, input: RequestedKey, now: Date): NewRights {
+    const { scopeCeiling, keyPolicy } = organization;
+    const { environment } = input;
     const wanted: Rights = {
       grants: [],
       scopes:
@@ -198,7 +222,7 @@ export class ApiKeyCreation {
     refuseBeyondCeiling(scopeCeiling, wanted.scopes);
     refuseBreaches(keyPolicy, { ...wanted, environment, createdAt: now }, IN_NEW_KEY);
     this.registered.refuseBadPublicScopes(wanted.scopes, input.publicScopes);
-    if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId, lockMode !== LockMode.NONE);
+    if (wanted.projectId && !projectIds.has(wanted.projectId)) throw noSuchProject();
     return { ...wanted, keyPolicy };
   }
 }
@@ -262,10 +286,4 @@ function lockOf({ uniquelyNamed }: NewApiKey) {
 async function refuseTakenName(em: EntityManager, organizationId: string, name: string, now: Date): Promise<void> {
   const taken = await em.count(ApiKey, { organizationId, name, ...notEnded(now) });
   if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or use another name');
-}
-
-/** @param locked keeps the project from being deleted before the key is committed */
-async function requireProject(em: EntityManager, organizationId: string, id: string, locked: boolean): Promise<void> {
-  const options = { lockMode: locked ? LockMode.PESSIMISTIC_READ : LockMode.NONE };
-  if (!(await em.findOne(Project, { id, organizationId, deletedAt: null }, options))) throw noSuchProject();
 }

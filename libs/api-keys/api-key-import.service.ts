@@ -95,7 +95,7 @@ export class ApiKeyImport {
       const { em } = change;
       const own = await this.authorities.requireNow(em, authority);
       const now = this.clock.now();
-      const plan = await this.#plan(em, authority, own, rows, now, LockMode.PESSIMISTIC_WRITE);
+      const plan = await this.#plan(em, authority, own, rows, now, LockMode.PESSIMISTIC_READ);
       const { existing, allowed, isNews } = plan;
       const made = await this.creation.store(change, authority, own, 'api_key.imported', allowed, now);
       const response = await respond(em, caller.context, present(outcomesOf(existing, made)));
@@ -110,10 +110,12 @@ export class ApiKeyImport {
     own: Rights,
     rows: readonly ImportedKey[],
     now: Date,
-    lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
+    lock: LockMode,
   ): Promise<Plan> {
     const handles = rows.map(({ hash }) => this.tokens.handleOf(Buffer.from(hash, 'hex')));
     const owners = await ownersOf(em, handles);
+    const projectIds = rows.map((row) => row.project_id ?? own.projectId);
+    const surroundings = await this.creation.surroundings(em, authority.organizationId, projectIds, lock);
     const firsts = new Map<string, number>();
     const faults = new RowFaults();
     const existing: (string | undefined)[] = [];
@@ -129,9 +131,9 @@ export class ApiKeyImport {
       }
       firsts.set(handle, index);
       if (!owner) {
-        await faults.catch(index, async () => {
+        faults.catch(index, () => {
           const request = this.creation.requested(authority, newApiKey(row));
-          const wanted = await this.creation.authorize(em, own, request, now, lockMode);
+          const wanted = this.creation.authorize(own, surroundings, request, now);
           allowed.push({ request, wanted, secret: { handle, hash: null, prefix: row.prefix } });
         });
       } else if (owner.organizationId !== authority.organizationId || !includesKey(own, owner)) {
@@ -159,9 +161,7 @@ async function ownersOf(em: EntityManager, handles: readonly string[]): Promise<
 }
 
 const sameAs = (first: number) =>
-  new DomainError('invalid_request', undefined, {
-    errors: [{ location: 'body.hash', message: `must not be repeated: keys[${first}] has it, too` }],
-  });
+  invalidInput({ location: 'body.hash', message: `must not be repeated: keys[${first}] has it, too` });
 
 /** Does not say whose key it is. */
 const ofOthers = () => invalidInput({ location: 'body.hash', message: 'belongs to a key that is not yours to import' });
@@ -171,9 +171,9 @@ class RowFaults {
   readonly #codes = new Set<DomainError['code']>();
   readonly #errors: FieldError[] = [];
 
-  async catch(index: number, check: () => Promise<void>): Promise<void> {
+  catch(index: number, check: () => void): void {
     try {
-      await check();
+      check();
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       this.add(index, error);
