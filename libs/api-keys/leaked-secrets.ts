@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
-import { parseCredential } from '#libs/api-key-format/token.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
-import { ImportedTokens } from './verification/imported-tokens.js';
+import { KeyLookup } from './verification/key-lookup.js';
 import { Secrets } from './verification/secrets.js';
 
 /** A secret of a key, of which a complete token was presented. */
@@ -39,12 +38,12 @@ export class LeakedSecrets {
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly secrets: Secrets,
-    private readonly imported: ImportedTokens,
+    private readonly lookup: KeyLookup,
   ) {}
 
   /** @returns the secrets by their tokens, without those that are unknown */
   async find(tokens: readonly string[]): Promise<ReadonlyMap<string, LeakedSecret>> {
-    const parsed = new Map(tokens.map((text) => [text, this.#secretIn(text)]));
+    const parsed = new Map(tokens.map((text) => [text, this.lookup.parse(text)?.secret]));
     const handles = new Set([...parsed.values()].flatMap((secret) => (secret ? [secret.handle] : [])));
     const { rows } = await this.pool.query<Row>(BY_HANDLES, [[...handles]]);
     const byHandle = new Map(rows.map((row) => [row.handle, row]));
@@ -54,10 +53,6 @@ export class LeakedSecrets {
       if (row && (await this.#isRight(row, secret.token))) found.set(text, leakedSecret(row));
     }
     return found;
-  }
-
-  #secretIn(text: string) {
-    return (parseCredential(text) ?? this.imported.credentialOf(text))?.secret;
   }
 
   async #isRight({ id, organization_id: organizationId, hash, digest }: Row, token: string): Promise<boolean> {

@@ -28,6 +28,6 @@ import { Secrets } from './secrets.js';
     PublicKeyRate,
     Secrets,
   ],
-  exports: [ApiKeyCredentials, ApiKeyVerifier, ImportedTokens, Secrets],
+  exports: [ApiKeyCredentials, ApiKeyVerifier, ImportedTokens, KeyLookup, Secrets],
 })
 export class VerificationModule {}
