@@ -2,6 +2,7 @@ import { createPublicKey, verify, type KeyObject } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { z } from 'zod';
+import { boundedBytes } from '#libs/platform/bounded-bytes.js';
 import { Config } from '#libs/platform/config.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -80,12 +81,7 @@ async function textOfFile(path: string): Promise<string> {
 async function textAt(url: string): Promise<string> {
   const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!response.ok) throw new Error(`The response has status ${response.status}`);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > MOST_BYTES) throw new Error(`The response has more than ${MOST_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
+  const bytes = await boundedBytes(response, MOST_BYTES);
+  if (!bytes) throw new Error(`The response has more than ${MOST_BYTES} bytes`);
+  return bytes.toString();
 }

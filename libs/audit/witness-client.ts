@@ -1,3 +1,4 @@
+import { boundedBytes } from '#libs/platform/bounded-bytes.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { toBase64, wholeNumber } from '#libs/tlog/bytes.js';
 import { openCosignatures, type Cosignature } from '#libs/tlog/cosignature.js';
@@ -77,15 +78,10 @@ async function post({ url }: Witness, { note, proofFrom, stop }: ToCosign, old: 
   }
 }
 
-async function textOf({ body }: globalThis.Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > MOST_BYTES) throw new NotCosigned(`responds with more than ${MOST_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
+async function textOf(response: globalThis.Response): Promise<string> {
+  const bytes = await boundedBytes(response, MOST_BYTES);
+  if (!bytes) throw new NotCosigned(`responds with more than ${MOST_BYTES} bytes`);
+  return bytes.toString();
 }
 
 function seenSize({ type, body }: Response): number {

@@ -1,13 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
 import type { Client } from '#libs/client/client.js';
+import { boundedBytes } from '#libs/platform/bounded-bytes.js';
 import { fromBase64, HASH_BYTES, hashFromBase64 } from '#libs/tlog/bytes.js';
 import { BUNDLE_ENTRIES, decodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { formatTilePath, tileWidth } from '#libs/tlog/tiles.js';
 import { ChangedLeaves } from '#libs/tlog/whole-log.js';
 import { EXIT_REFUSED } from '../exit-codes.js';
-import { boundedBytes } from './bounded-bytes.js';
 import { Failure } from './failure.js';
 
 /** An entry to verify, and its leaf hash if that was received too. */
@@ -55,7 +55,7 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
   const tile = async (level: number | 'entries', index: number, width: number) => {
     const path = formatTilePath({ level, index, width });
     const bytes = level === 'entries' ? 2 + MAX_ENTRY_BYTES : HASH_BYTES;
-    return boundedBytes(path, await api.audit.tile({ params: { ...params, tile: path } }), width * bytes);
+    return bytesOf(path, await api.audit.tile({ params: { ...params, tile: path } }), width * bytes);
   };
   const hashes = async (level: number, index: number, size: number) => {
     const width = tileWidth({ level, index }, size);
@@ -120,7 +120,14 @@ export function isAnyInside(bundle: number, sizes: readonly number[]): boolean {
 const MAX_TEXT_BYTES = 100_000;
 
 async function textOf(response: Response): Promise<string> {
-  return Buffer.from(await boundedBytes('text', response, MAX_TEXT_BYTES)).toString();
+  return (await bytesOf('text', response, MAX_TEXT_BYTES)).toString();
+}
+
+/** @throws ProofError if the response has more bytes than what was asked for can have */
+async function bytesOf(what: string, response: Response, most: number): Promise<Buffer> {
+  const bytes = await boundedBytes(response, most);
+  if (!bytes) throw new ProofError(`The server sends more than ${what} can have`);
+  return bytes;
 }
 
 function decode(bundle: Uint8Array, index: number, width: number): Uint8Array[] {
