@@ -5,8 +5,8 @@ import { ask, askSecret, canAsk, NO_SECRET_ARGUMENTS } from './ask.js';
 import {
   anonymously,
   as,
+  askApiKey,
   connect,
-  looksLikeApiKey,
   serverUrl,
   sessionOf,
   signIn,
@@ -103,8 +103,7 @@ function optionUrl(text: string | undefined): string | undefined {
 
 /** Checks the key with the server before storing it. */
 async function byApiKey(host: CommandProcess, url: string): Promise<Credentials> {
-  const apiKey = (await askSecret(host, 'API key')).trim();
-  if (!looksLikeApiKey(apiKey)) throw new Failure('An API key is one word without spaces: copy it again.', EXIT_USAGE);
+  const apiKey = await askApiKey(host);
   await withApiKey(url, apiKey).auth.whoami();
   return { url, api_key: apiKey };
 }

@@ -1,6 +1,8 @@
 import { createKeyledger, type Client } from '#libs/client/keyledger.js';
 import { EXIT_CONFIG } from '#libs/platform/config.js';
-import { EXIT_NOT_SIGNED_IN } from '../exit-codes.js';
+import type { CommandProcess } from '../command-process.js';
+import { EXIT_NOT_SIGNED_IN, EXIT_USAGE } from '../exit-codes.js';
+import { askSecret } from './ask.js';
 import { CredentialStore, type Credentials, type Session } from './credentials.js';
 import { Failure } from './failure.js';
 import { DEFAULT_URL, plainUrl, URL_ADVICE } from './server-url.js';
@@ -154,7 +156,14 @@ function givenApiKey(env: NodeJS.ProcessEnv): string | undefined {
   throw new Failure('KEYLEDGER_API_KEY must be an API key, one word without spaces.', EXIT_CONFIG);
 }
 
-export function looksLikeApiKey(text: string): boolean {
+/** Asks for a key that the caller holds. */
+export async function askApiKey(host: CommandProcess): Promise<string> {
+  const key = (await askSecret(host, 'API key')).trim();
+  if (!looksLikeApiKey(key)) throw new Failure('An API key is one word without spaces: copy it again.', EXIT_USAGE);
+  return key;
+}
+
+function looksLikeApiKey(text: string): boolean {
   return /^[\x21-\x7e]{1,500}$/.test(text);
 }
 

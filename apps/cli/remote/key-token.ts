@@ -1,7 +1,7 @@
 import type { CommandProcess } from '../command-process.js';
 import { EXIT_USAGE } from '../exit-codes.js';
-import { askSecret, NO_SECRET_ARGUMENTS } from './ask.js';
-import { looksLikeApiKey, serverUrl, withApiKey } from './connection.js';
+import { NO_SECRET_ARGUMENTS } from './ask.js';
+import { askApiKey, serverUrl, withApiKey } from './connection.js';
 import { Failure } from './failure.js';
 import { json, note, write } from './output.js';
 import { localTime } from './text.js';
@@ -22,8 +22,7 @@ export async function exchangeKey(
   if (args.length > 0) throw new Failure(NO_SECRET_ARGUMENTS, EXIT_USAGE);
   if (audience === undefined)
     throw new Failure('Name the service that is to accept the token: --audience.', EXIT_USAGE);
-  const key = (await askSecret(host, 'API key')).trim();
-  if (!looksLikeApiKey(key)) throw new Failure('An API key is one word without spaces: copy it again.', EXIT_USAGE);
+  const key = await askApiKey(host);
   const api = withApiKey(serverUrl(host.env), key);
   const response = await api.apiKeys.createToken({ body: { audience, scopes, expires_in_seconds: lifetime } });
   if (asJson) return write(host, json(host, response));
