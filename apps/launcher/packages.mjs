@@ -2,11 +2,12 @@
 // All that they import is bundled, except the packages in their manifests.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, posix, relative, resolve } from 'node:path';
+import { dirname, join, posix, relative } from 'node:path';
 import { rolldown } from 'rolldown';
 import ts from 'typescript';
 import { buildPythonPackage } from './python-package.mjs';
 import { referenceOf } from './reference.mjs';
+import { extensionAlias, sourceOf } from './sources.mjs';
 
 const { version, license, engines, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 
@@ -75,11 +76,11 @@ async function bundle(input, needs, folder, format, extension) {
         name: 'from-sources-and-packages',
         resolveId(id) {
           if (id in published) return { id: published[id], external: true };
-          return id.startsWith('#libs/') ? resolve(id.slice(1).replace(/\.js$/, '.ts')) : null;
+          return sourceOf(id);
         },
       },
     ],
-    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+    resolve: { extensionAlias },
   });
   const chunkFileNames = `shared/[name].${extension}`;
   await bundle.write({ dir: folder, format, entryFileNames: `[name].${extension}`, chunkFileNames });

@@ -4,6 +4,7 @@ import { copyFileSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 import { pythonTypes } from './python-types.mjs';
+import { extensionAlias, sourceOf } from './sources.mjs';
 
 const SOURCE = join('libs', 'python');
 const BUILD = `
@@ -62,15 +63,10 @@ async function importContract() {
     export { z } from 'zod';`;
   const contract = {
     name: 'contract',
-    resolveId: (id) =>
-      id.startsWith('#libs/') ? resolve(id.slice(1).replace(/\.js$/, '.ts')) : id === entry ? id : null,
+    resolveId: (id) => (id === entry ? id : sourceOf(id)),
     load: (id) => (id === entry ? source : null),
   };
-  const bundle = await rolldown({
-    input: entry,
-    plugins: [contract],
-    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
-  });
+  const bundle = await rolldown({ input: entry, plugins: [contract], resolve: { extensionAlias } });
   const { output } = await bundle.generate({ format: 'es' });
   await bundle.close();
   return import(`data:text/javascript,${encodeURIComponent(output[0].code)}`);
