@@ -1,9 +1,10 @@
-import { List, Skeleton, Text } from '@mantine/core';
+import { Skeleton, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { ErrorState } from '../ui/error-state.js';
 import { ButtonLink } from '../ui/links.js';
 import { Section } from '../ui/section.js';
 import { keyPolicyQuery, rulesInWords, unusedRuleInWords } from './key-policy.js';
+import { RuleList } from './rule-list.js';
 
 /** The rules of the key policy, in words. */
 export function KeyPolicySummary({ organizationId }: { readonly organizationId: string }) {
@@ -13,15 +14,7 @@ export function KeyPolicySummary({ organizationId }: { readonly organizationId: 
   const unused = unusedRuleInWords(data.policy);
   const rules = [...rulesInWords(data.policy), ...(unused ? [unused] : [])];
   if (rules.length === 0) return <Text>No rules: keys may be created with any settings.</Text>;
-  return (
-    <List>
-      {rules.map((rule) => (
-        <List.Item key={rule} style={{ overflowWrap: 'anywhere' }}>
-          {rule}
-        </List.Item>
-      ))}
-    </List>
-  );
+  return <RuleList rules={rules} />;
 }
 
 interface Props {
