@@ -17,11 +17,11 @@ const MOST_RANGES = 20;
 
 const requireExpiry = z.boolean().meta({ description: 'Whether every key must have an expiry' });
 const maxLifetimeDays = days.meta({
-  description: 'A key must expire within so many days of its creation; null for no limit',
+  description: 'A key must expire within this number of days of its creation; null for no limit',
 });
 const unusedDays = days.meta({
   description:
-    'An active key that nobody has used, rotated or enabled for so many days is disabled; null to disable none',
+    'An active key that nobody has used, rotated or enabled for this number of days is disabled; null to disable none',
 });
 const ENVIRONMENTS = 'The environments that keys may have; null for every environment';
 const RANGES = 'The allowed addresses of every key must be within these ranges; null for no limit';
