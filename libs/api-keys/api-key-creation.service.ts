@@ -98,14 +98,14 @@ export class ApiKeyCreation {
     const { caller, organizationId, rights } = authority;
 
     const before = this.em.fork();
-    const { projectId } = await this.#allow(before, rights, request, this.clock.now(), LockMode.NONE);
+    const { projectId } = await this.#allow(before, rights, request, this.clock.now(), false);
     await this.limits.refuseTooMany(before, organizationId, projectId, 1);
 
     return this.newSecrets.make(authority, input.prefix ?? `sk_${request.environment}`, (secret) =>
       this.changes.create(turnOf(caller), organizationId, async (change) => {
         const own = await this.authorities.requireNow(change.em, authority);
         const now = this.clock.now();
-        const wanted = await this.#allow(change.em, own, request, now, lockOf(request));
+        const wanted = await this.#allow(change.em, own, request, now, true);
         const allowed = { request, wanted, secret };
         const [apiKey] = await this.store(change, authority, own, 'api_key.created', [allowed], now);
         return respond(change.em, caller.context, present({ apiKey: apiKey!, usage: undefined, token: secret.token }));
@@ -174,23 +174,25 @@ export class ApiKeyCreation {
    * make the API run it, and again in the transaction that creates the key.
    * @throws DomainError for every reason to reject the creation
    */
-  async #allow(em: EntityManager, own: Rights, input: RequestedKey, now: Date, lock: LockMode): Promise<NewRights> {
-    const { organizationId, name } = input;
-    const surroundings = await this.surroundings(em, organizationId, [input.projectId ?? own.projectId], lock);
-    if (input.uniquelyNamed) await refuseTakenName(em, organizationId, name, now);
-    return this.authorize(own, surroundings, input, now);
+  async #allow(em: EntityManager, own: Rights, input: RequestedKey, now: Date, locked: boolean): Promise<NewRights> {
+    if (input.uniquelyNamed) await refuseTakenName(em, input, now, locked);
+    const projectIds = [input.projectId ?? own.projectId];
+    return this.authorize(own, await this.surroundings(em, input.organizationId, projectIds, locked), input, now);
   }
 
-  /** @param lock of the organization; with one, the projects cannot be deleted before the commit either */
+  /**
+   * Within a change, the lock of the shard keeps the organization as it is.
+   * @param locked keeps the projects from being deleted before the commit
+   */
   async surroundings(
     em: EntityManager,
     organizationId: string,
     projectIds: readonly (string | null)[],
-    lock: LockMode,
+    locked: boolean,
   ): Promise<Surroundings> {
-    const organization = await em.findOneOrFail(Organization, organizationId, { lockMode: lock });
+    const organization = await em.findOneOrFail(Organization, organizationId);
     const ids = [...new Set(projectIds.filter((id) => id !== null))];
-    const lockMode = lock === LockMode.NONE ? lock : LockMode.PESSIMISTIC_READ;
+    const lockMode = locked ? LockMode.PESSIMISTIC_READ : LockMode.NONE;
     const projects = await em.find(
       Project,
       { id: { $in: ids }, organizationId, deletedAt: null },
@@ -275,15 +277,16 @@ function createdData(
 }
 
 /**
- * Keeps the key policy as it is until the commit. If names must be unique, creations of the organization also wait for
- * each other: two at once would not see each other.
+ * Only keys that have not ended block a name.
+ * @param locked makes creations wait for each other: two at once would not see each other
  */
-function lockOf({ uniquelyNamed }: NewApiKey) {
-  return uniquelyNamed ? LockMode.PESSIMISTIC_WRITE : LockMode.PESSIMISTIC_READ;
-}
-
-/** Only keys that have not ended block a name. */
-async function refuseTakenName(em: EntityManager, organizationId: string, name: string, now: Date): Promise<void> {
+async function refuseTakenName(
+  em: EntityManager,
+  { organizationId, name }: RequestedKey,
+  now: Date,
+  locked: boolean,
+): Promise<void> {
+  if (locked) await em.findOneOrFail(Organization, organizationId, { lockMode: LockMode.PESSIMISTIC_WRITE });
   const taken = await em.count(ApiKey, { organizationId, name, ...notEnded(now) });
   if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or use another name');
 }

@@ -1,4 +1,4 @@
-import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
+import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { Changes } from '#libs/admission/changes.js';
@@ -59,7 +59,7 @@ export class ApiKeyImport {
     const { caller, organizationId } = authority;
     return this.em.fork().transactional(async (em) => {
       const own = await this.authorities.requireNow(em, authority);
-      const { existing, allowed } = await this.#plan(em, authority, own, rows, this.clock.now(), LockMode.NONE);
+      const { existing, allowed } = await this.#plan(em, authority, own, rows, this.clock.now(), false);
       for (const [projectId, keys] of Map.groupBy(allowed, ({ wanted }) => wanted.projectId)) {
         await this.limits.refuseTooMany(em, organizationId, projectId, keys.length);
       }
@@ -95,7 +95,7 @@ export class ApiKeyImport {
       const { em } = change;
       const own = await this.authorities.requireNow(em, authority);
       const now = this.clock.now();
-      const plan = await this.#plan(em, authority, own, rows, now, LockMode.PESSIMISTIC_READ);
+      const plan = await this.#plan(em, authority, own, rows, now, true);
       const { existing, allowed, isNews } = plan;
       const made = await this.creation.store(change, authority, own, 'api_key.imported', allowed, now);
       const response = await respond(em, caller.context, present(outcomesOf(existing, made)));
@@ -110,12 +110,12 @@ export class ApiKeyImport {
     own: Rights,
     rows: readonly ImportedKey[],
     now: Date,
-    lock: LockMode,
+    locked: boolean,
   ): Promise<Plan> {
     const handles = rows.map(({ hash }) => this.tokens.handleOf(Buffer.from(hash, 'hex')));
     const owners = await ownersOf(em, handles);
     const projectIds = rows.map((row) => row.project_id ?? own.projectId);
-    const surroundings = await this.creation.surroundings(em, authority.organizationId, projectIds, lock);
+    const surroundings = await this.creation.surroundings(em, authority.organizationId, projectIds, locked);
     const firsts = new Map<string, number>();
     const faults = new RowFaults();
     const existing: (string | undefined)[] = [];

@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { actorOf, turnOf } from '#libs/auth/principal.js';
+import { actorOf, turnToTakeAway } from '#libs/auth/principal.js';
 import type { updateKeyPolicy } from '#libs/contract/key-policy.js';
 import { changedPolicy } from '#libs/contract/key-policy-rules.js';
 import type { RouteInput } from '#libs/contract/route.js';
@@ -27,8 +27,8 @@ export class KeyPolicies {
   }
 
   /**
-   * Every change of a key conflicts with one of the locks: the creation of a key with that of the row, all others with
-   * that of the shard. So each key keeps to the policy that was valid at its commit.
+   * A change of what is valid for all keys of the organization, so it has the lock of the shard alone: each key keeps to
+   * the policy that was valid at its commit.
    */
   async update(
     authority: Authority<'organizations:write'>,
@@ -36,7 +36,8 @@ export class KeyPolicies {
     ifMatch: string | undefined,
   ): Promise<Organization> {
     const { caller, organizationId: id } = authority;
-    return this.changes.create(turnOf(caller), id, async ({ em, record }) => {
+    const changed = { kind: 'organization', id } as const;
+    return this.changes.alter(turnToTakeAway(caller), id, changed, async ({ em, record }) => {
       await this.authorities.requireNow(em, authority);
       const organization = await em.findOneOrFail(Organization, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
       refuseOtherVersion(organization, ifMatch);
