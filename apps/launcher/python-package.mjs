@@ -46,19 +46,28 @@ function pythonWith(...modules) {
 
 /** The modules of Python that say what the contract says. */
 async function modulesOfContract() {
-  const { problems, Verification, VerificationCode, z } = await importContract();
+  const { problems, CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES, ...contract } = await importContract();
+  const { Verification, VerificationCode, z } = contract;
   const codes = [...VerificationCode.exclude(['valid']).options, 'unauthenticated', 'multiple_credentials'];
   const entries = codes.map((code) => `    "${code}": (${problems[code].status}, "${problems[code].title}"),\n`);
   return {
     '_models.py': `"""The response of a verification."""\n\n${pythonTypes('Verification', z.toJSONSchema(Verification))}`,
     '_problems.py': `"""The problems with a key: status and title of each code."""\n\nPROBLEMS = {\n${entries.join('')}}\n`,
+    '_reserved.py': `"""The headers and schemes that cannot hold a key."""\n\n${tuples({ CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES })}`,
   };
+}
+
+/** A tuple of texts for each of these names. */
+function tuples(values) {
+  const texts = ([name, items]) => `${name} = (\n${items.map((item) => `    "${item}",\n`).join('')})\n`;
+  return Object.entries(values).map(texts).join('\n');
 }
 
 async function importContract() {
   const entry = 'contract';
   const source = `
     export { problems } from '#libs/contract/problem.js';
+    export { CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES } from '#libs/contract/sent-credential.js';
     export { Verification, VerificationCode } from '#libs/contract/verification.js';
     export { z } from 'zod';`;
   const contract = {

@@ -8,6 +8,8 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES } from '#libs/contract/sent-credential.js';
+import { createVerifier, type VerifierOptions } from '#libs/verify/verifier.js';
 import { freePort } from '../../apps/cli/free-port.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
@@ -169,6 +171,75 @@ follow_imports = skip
 
 const NEED = { scopes: ['triggers:read'] };
 
+/** Places of a key, good and bad. */
+const PLACES = [
+  ['either', 'Either', 'x-api-key', 'Partner-Key', 'authorization', 'authorization:token', 'partner-key:token'],
+  ['', 'a key', 'partner_key', '-key', 'key-', 'a--b', 'key:', ':token', 'key:a:b', 'either:token', 'clé', 7 as never],
+  [`x-${'k'.repeat(58)}`, `x-${'k'.repeat(59)}`, 'x-real-ips', 'x-forwarded-for'],
+  [...RESERVED_HEADERS, ...RESERVED_PREFIXES].flatMap((name) => [name, `${name}:token`, `${name}-key`, `${name}s`]),
+  CODED_SCHEMES.flatMap((scheme) => [`authorization:${scheme}`, `X-Key:${scheme.toUpperCase()}`, `x-key:${scheme}s`]),
+].flat();
+const ADDRESSES = [
+  ['', 'keys.example.com', 'ftp://keys.example.com', 'https://', ' https://keys.example.com', 'https://[::1]:3000/'],
+  ['https://ada@keys.example.com', 'https://ada:word@keys.example.com', 'https://keys.example.com/@ada'],
+  ['https://keys.example.com/?x=1', 'https://keys.example.com?', 'https://keys.example.com#top', 7 as never],
+].flat();
+
+/** Options, good and bad. */
+const OPTIONS: Partial<VerifierOptions>[] = [
+  ...ADDRESSES.map((baseUrl) => ({ baseUrl })),
+  ...['', 'two words', 'line\n', 'schlüssel', 7 as never].map((apiKey) => ({ apiKey })),
+  ...PLACES.map((credential) => ({ credential })),
+];
+
+const inPython = ({ baseUrl, apiKey, credential }: Partial<VerifierOptions>) => ({
+  ...(baseUrl !== undefined && { base_url: baseUrl }),
+  ...(apiKey !== undefined && { api_key: apiKey }),
+  ...(credential !== undefined && { credential }),
+});
+
+/** Where the key is looked for, where it is sent, and how the rejection begins, if it is rejected. */
+const SENT: [credential: string, headers: (key: string) => Record<string, string>, rejection?: string][] = [
+  ['Partner-Key', (key) => ({ 'partner-key': key, authorization: 'Bearer ours', 'x-api-key': 'other' })],
+  ['Partner-Key', (key) => ({ 'x-api-key': key }), 'unauthenticated: Send an API key in the header Partner-Key'],
+  ['Authorization', (key) => ({ authorization: `Bearer ${key}`, 'x-api-key': 'other' })],
+  ['authorization', (key) => ({ 'x-api-key': key }), 'unauthenticated'],
+  ['authorization:token', (key) => ({ authorization: `Token ${key}`, 'x-api-key': 'other' })],
+  [
+    'authorization:token',
+    (key) => ({ authorization: `Bearer ${key}` }),
+    'unauthenticated: Authorization must be Token, a space, and one credential',
+  ],
+  ['either', (key) => ({ 'x-api-key': key, authorization: `bearer  ${key}` })],
+  ['either', (key) => ({ 'x-api-key': key, authorization: 'Basic YTpi' }), 'unauthenticated'],
+  ['either', (key) => ({ 'x-api-key': `${key}, ${key}` }), 'multiple_credentials'],
+  ['either', (key) => ({ authorization: `Bearer ${key}, Bearer ${key}` }), 'multiple_credentials'],
+  ['either', (key) => ({ 'x-api-key': key, authorization: 'Bearer other' }), 'multiple_credentials'],
+  ['either', (key) => ({ 'x-api-key': '', authorization: `Bearer ${key}` }), 'multiple_credentials'],
+  ['either', (key) => ({ 'x-api-key': `${key} ${key}` }), 'invalid_key'],
+  ['either', () => ({ 'x-api-key': 'x'.repeat(501) }), 'invalid_key'],
+  ['either', () => ({}), 'unauthenticated'],
+];
+
+async function decideInTypeScript(options: Partial<VerifierOptions>, headers: Record<string, string> = {}) {
+  try {
+    const verifier = createVerifier({ baseUrl: deployment.url, apiKey: serviceKey, ...options });
+    const request = { method: 'GET', path: '/orders', header: (name: string) => headers[name] };
+    const decision = await verifier.verify(request, NEED);
+    return decision.valid
+      ? decision.caller.organization_id
+      : `${decision.rejection.code}: ${decision.rejection.detail}`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** In the words of TypeScript. */
+const outcomeOf = ({ error, code, detail, caller }: Decided) =>
+  error?.replace(/^base_url/, 'baseUrl').replace(/^api_key/, 'apiKey') ??
+  caller?.organization_id ??
+  `${code}: ${detail}`;
+
 /** What the verifier and the asynchronous verifier decide in each case. */
 async function decide(cases: Case[]): Promise<[Decided, Decided][]> {
   const options = { base_url: deployment.url, api_key: serviceKey };
@@ -293,36 +364,6 @@ describePython('the Python package', () => {
     });
   });
 
-  it('finds the key where the API wants it, so that other headers belong to the API', async () => {
-    const { key } = await newKey(['triggers:read']);
-    const partner = { credential: 'Partner-Key' };
-    const results = await decide([
-      { options: partner, headers: { 'partner-key': key, authorization: 'Bearer ours', 'x-api-key': 'other' } },
-      { options: partner, headers: { 'x-api-key': key } },
-      { options: { credential: 'Authorization' }, headers: { authorization: `Bearer ${key}`, 'x-api-key': 'other' } },
-      { options: { credential: 'authorization' }, headers: { 'x-api-key': key } },
-      {
-        options: { credential: 'authorization:token' },
-        headers: { authorization: `Token ${key}`, 'x-api-key': 'other' },
-      },
-      { options: { credential: 'authorization:token' }, headers: { authorization: `Bearer ${key}` } },
-      { headers: { 'x-api-key': key, authorization: `bearer  ${key}` } },
-      { headers: { 'x-api-key': key, authorization: 'Basic YTpi' } },
-      { headers: { 'x-api-key': `${key}, ${key}` } },
-      { headers: { 'x-api-key': key, authorization: 'Bearer other' } },
-      { headers: { 'x-api-key': `${key} ${key}` } },
-      { headers: { 'x-api-key': 'x'.repeat(501) } },
-    ]);
-    const codes = (nth: 0 | 1) => results.map((both) => both[nth].code ?? both[nth].caller?.organization_id);
-    const owner = vendor.organizationId;
-    const missing = 'unauthenticated';
-    const expected = [owner, missing, owner, missing, owner, missing, owner, missing];
-    expected.push('multiple_credentials', 'multiple_credentials', 'invalid_key', 'invalid_key');
-    expect([codes(0), codes(1)]).toEqual([expected, expected]);
-    expect(results[5]![0].detail).toBe('Authorization must be Token, a space, and one credential');
-    expect(results[1]![0].detail).toBe('Send an API key in the header Partner-Key');
-  });
-
   it('refuses with 503 if Keyledger is not well, says why, and names neither key', async () => {
     const KEY = 'kl_live_0123456789abcdefghijklmnopqrstuvwxyz';
     const { key: powerless } = await newKey(['usage:read']);
@@ -382,22 +423,35 @@ describePython('the Python package', () => {
       expect(error).toMatch(/A requirement must be|unexpected keyword|missing 1 required/);
     const [notOne] = await decide([{ need: ['triggers:read'], headers: { 'x-api-key': key }, log: 'full' }]);
     for (const decided of notOne!) expect(decided).toMatchObject({ status: 503, code: 'verification_unavailable' });
+  });
 
-    const options: [object, RegExp][] = [
-      [{ base_url: 'keys.example.com' }, /^base_url must be the address of Keyledger/],
-      [{ base_url: 'ftp://keys.example.com' }, /^base_url must be/],
-      [{ base_url: 'https://ada@keys.example.com' }, /^base_url must be/],
-      [{ base_url: 'https://keys.example.com/?x=1' }, /^base_url must be/],
-      [{ base_url: 'https://' }, /^base_url must be/],
-      [{ base_url: 7 }, /^base_url must be/],
-      [{ api_key: '' }, /^api_key must be a key of Keyledger/],
-      [{ api_key: 'two words' }, /^api_key must be/],
-      [{ credential: 'a key' }, /^credential must be either, the name of a header/],
-      [{ credential: 'authorization:basic' }, /^credential must be/],
-    ];
-    const sentences = await decide(options.map(([one]) => ({ options: one })));
-    for (const [n, [, sentence]] of options.entries()) {
-      for (const { error } of sentences[n]!) expect(error).toMatch(sentence);
+  it('refuses the options that the package for TypeScript refuses', async () => {
+    const ours = await decide(OPTIONS.map((options) => ({ options: inPython(options) })));
+    for (const [n, options] of OPTIONS.entries()) {
+      const theirs = await decideInTypeScript(options);
+      for (const decided of ours[n]!) expect([options, outcomeOf(decided)]).toEqual([options, theirs]);
+    }
+    const usable = OPTIONS.filter((_, n) => ours[n]!.every(({ error }) => !error));
+    expect(usable.filter(({ credential }) => credential === undefined)).toEqual([
+      { baseUrl: 'https://[::1]:3000/' },
+      { baseUrl: 'https://keys.example.com/@ada' },
+    ]);
+    const places = usable.map(({ credential }) => credential);
+    expect(places).toEqual(expect.arrayContaining(['Either', 'x-api-key', 'Partner-Key', 'authorization:token']));
+    for (const refused of ['cookie', 'x-forwarded-for', 'authorization:basic', 'a key'])
+      expect(places).not.toContain(refused);
+  });
+
+  it('finds the key where the API wants it, as the package for TypeScript does, so that other headers belong to the API', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const cases = SENT.map(([credential, headers]) => ({ options: { credential }, headers: headers(key) }));
+    const results = await decide(cases);
+    for (const [n, { options, headers }] of cases.entries()) {
+      const expected = SENT[n]![2] ?? vendor.organizationId;
+      const theirs = await decideInTypeScript(options, headers);
+      expect(theirs).toMatch(new RegExp(`^${expected}`));
+      for (const decided of results[n]!)
+        expect([options, headers, outcomeOf(decided)]).toEqual([options, headers, theirs]);
     }
   });
 
