@@ -48,8 +48,7 @@ function operationOf(group, name, route, types, z) {
   if (new Set(all.map((one) => one.name)).size < all.length) throw new Error(`${path} has two arguments of one name.`);
   return {
     constant: snakeCase(path).toUpperCase(),
-    name: methodName(name),
-    path,
+    name: usableName(snakeCase(name)),
     route,
     parts,
     ...resultOf(path, name, route, types, z),
@@ -182,10 +181,6 @@ function qualified(type) {
   return type
     .replace(/(?<![\w."])(?!Literal\b|List\b)[A-Z]\w*(?![\w"])/g, (name) => (name === 'None' ? name : `types.${name}`))
     .replace(/\blist\[/g, 'List[');
-}
-
-function methodName(name) {
-  return usableName(snakeCase(name));
 }
 
 function snakeCase(name) {

@@ -753,6 +753,8 @@ describePython('the Python package', () => {
         expect([name, ...received.slice(2 * n, 2 * n + 2)]).toEqual([name, theirs, theirs]);
       }
       expect(received).toHaveLength(2 * table.length);
+      const reference = await readFile(join(project, 'dist/REFERENCE.md'), 'utf8');
+      for (const { name } of table) expect(reference).toContain(`### \`${pythonName(name)}\``);
     });
 
     it('runs the program of the README', async () => {

@@ -113,8 +113,9 @@ def _header(name: str, value: object) -> str:
 
 def _content(operation: Operation[Any], given: Mapping[str, object]) -> bytes | None:
     if operation.is_signed:
-        content = given["content"]
-        return content if isinstance(content, bytes) else None
+        if isinstance(given["content"], bytes):
+            return given["content"]
+        raise ValueError("content must be bytes.")
     if not operation.has_body:
         return None
     return json.dumps({_name(name): value for name, value in given.items()}, allow_nan=False).encode()
