@@ -60,7 +60,9 @@ export function withRetries({ timeoutMs, retries, signal, fetch: send = fetch }:
     let attempts = 0;
     const counting: typeof fetch = (...request) => {
       attempts++;
-      return send(...request);
+      return send(...request).catch((error: unknown) => {
+        throw asNodeThrows(error);
+      });
     };
     const options = { ...init, retry, throwHttpErrors, timeout: timeoutMs, fetch: counting, ...(signal && { signal }) };
     try {
@@ -81,6 +83,12 @@ export function withRetries({ timeoutMs, retries, signal, fetch: send = fetch }:
 function endingWith(signal: AbortSignal | undefined, response: Response): Response {
   if (!signal || !response.body) return response;
   return new Response(response.body.pipeThrough(new TransformStream(), { signal }), response);
+}
+
+/** Bun throws the error of the connection itself, with a code. Node wraps it, as ky expects. */
+function asNodeThrows(error: unknown): unknown {
+  const isOfConnection = error instanceof TypeError && 'code' in error && /^E[A-Z]+$/.test(String(error.code));
+  return isOfConnection ? new TypeError('fetch failed', { cause: error }) : error;
 }
 
 function isFailedConnection(error: unknown): boolean {

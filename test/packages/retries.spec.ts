@@ -231,6 +231,20 @@ it('ends the reading of a response when its signal is aborted, also after its re
   await expect(reader.read()).rejects.toMatchObject({ name: 'AbortError' });
 });
 
+it('repeats a call after an error of the connection as Bun throws it, and throws it as it throws that of Node', async () => {
+  const code = 'ECONNREFUSED';
+  let calls = 0;
+  const refused = () => {
+    calls++;
+    return Promise.reject(Object.assign(new TypeError(`${code}: Unable to connect.`), { code }));
+  };
+  const { keyledger, url } = await behind(() => 'pass on', { fetch: refused, retries: 1 });
+  const error = await keyledger.apiKeys.list().catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(NoResponse);
+  expect(error).toMatchObject({ name: 'NetworkError', origin: url, reason: code });
+  expect(calls).toBe(2);
+});
+
 it('passes on an error of the given fetch, and does not call it again', async () => {
   const error = new Error('The service is shutting down');
   let calls = 0;
