@@ -30,7 +30,7 @@ import { refuseBadExpiry } from './expiry.js';
 import { expiryIn, notEnded } from './key-lifecycle.js';
 import { IN_NEW_KEY, refuseBreaches } from './key-policy.js';
 import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
-import { countRates } from './rate-limits.js';
+import { startCounting } from './rate-limits.js';
 import { RegisteredScopes } from './registered-scopes.js';
 
 export interface NewApiKey {
@@ -155,9 +155,9 @@ export class ApiKeyCreation {
     }
     const secrets = made.map(({ id }, index) => addSecret(em, id, allowed[index]!.secret, now));
     await em.flush();
+    await startCounting(em, made);
     const { name, email } = accountable;
     for (const [index, apiKey] of made.entries()) {
-      if (apiKey.rateLimits.length > 0) await countRates(em, apiKey);
       record({
         type: event,
         subject: apiKey.id,

@@ -282,13 +282,13 @@ describe('an import', () => {
     const { id: organizationId } = await ada.client.organizations.create({ body: { name: 'Large' } });
     const tokens = Array.from({ length: 1_000 }, () => newToken());
     const rows = tokens.map((token, n) => rowOf(token, { name: `Key ${n}`, external_id: `customer-${n}` }));
-    rows[999]!.rate_limits = [{ name: 'minute', limit: 1, window_seconds: 60 }];
+    for (const row of rows) row.rate_limits = [{ name: 'minute', limit: 1, window_seconds: 60 }];
     rows[999]!.expires_at = new Date(Date.now() + 86_400_000 * 30).toISOString();
     expect(await importRows(rows, { organization_id: organizationId })).toMatchObject({ imported: 1_000, existing: 0 });
     expect(await importRows(rows, { organization_id: organizationId })).toMatchObject({ imported: 0, existing: 1_000 });
-    expect(await authz({ 'x-api-key': tokens[0]! })).toBe(200);
-    expect(await authz({ 'x-api-key': tokens[999]! })).toBe(200);
-    expect(await authz({ 'x-api-key': tokens[999]! })).toBe(429);
+    for (const token of [tokens[0]!, tokens[999]!]) {
+      expect([await authz({ 'x-api-key': token }), await authz({ 'x-api-key': token })]).toEqual([200, 429]);
+    }
   });
 
   it('gives no more than its caller has', async () => {
