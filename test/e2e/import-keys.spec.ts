@@ -226,7 +226,7 @@ describe('an import', () => {
         'body.keys[1].hash',
         'body.keys[2].scopes[0]',
         'body.keys[3].expires_at',
-        'body.keys[4]',
+        'body.keys[4].project_id',
       ]);
     }
     const malformed = [
@@ -239,6 +239,21 @@ describe('an import', () => {
       { location: 'body.keys[2].hash', message: expect.stringContaining('SHA-256') as unknown },
     ]);
     expect([await keysOf(ada), await verify(token)]).toEqual([before, 'invalid_key']);
+  });
+
+  it('says which field of a row breaks the key policy, by the name that the row gives it', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Strict' } });
+    await ada.client.keyPolicy.update({ params: { id }, body: { max_lifetime_days: 30 } });
+    const rows = [
+      rowOf(newToken(), { expires_in_days: 31 }),
+      rowOf(newToken(), { expires_at: new Date(Date.now() + 86_400_000 * 31).toISOString() }),
+      rowOf(newToken()),
+    ];
+    const { problem } = await rejection(importRows(rows, { organization_id: id }));
+    expect({ code: problem.code, at: problem.errors?.map(({ location }) => location) }).toEqual({
+      code: 'breaks_key_policy',
+      at: ['body.keys[0].expires_in_days', 'body.keys[1].expires_at', 'body.keys[2].expires_in_days'],
+    });
   });
 
   it('never imports a hash twice, in whatever notation, even at the same time', async () => {
