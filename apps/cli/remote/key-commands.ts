@@ -106,7 +106,7 @@ function addKeyImport(keys: Command, host: CommandProcess): void {
     .addOption(choice('--format <FORMAT>', 'what the file is (default: as its name says)', ['csv', 'jsonl']))
     .addOption(choice('--from <SYSTEM>', 'instead of a file: read the keys of this system', ['better-auth']))
     .option('--database <URL>', 'the PostgreSQL database of that system, which is only read')
-    .option('--table <TABLE>', 'its table of keys (default: apikey)', 'apikey')
+    .option('--table <TABLE>', 'its table of keys', 'apikey')
     .option('--reference <ID>', 'only keys of this user or organization of that system; repeat it for more', collect)
     .addOption(organizationOption('the organization of the keys (default: your own)'))
     .option('--scope <SCOPE>', 'a scope of the keys whose rows have none; repeat it for more', collect)
