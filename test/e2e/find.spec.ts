@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
 import { allIngested } from '../support/events.js';
 import { storedEntries } from '../support/audit-log.js';
 
@@ -39,7 +40,14 @@ afterAll(() => deployment.stop());
 const newKey = ({ client }: Account, name: string) =>
   client.apiKeys.create({ body: { name, organization_id: team, scopes: ['triggers:read'] } });
 
-const find = async (text: string, by = ada) => (await by.client.find.find({ body: { text } })).data;
+/** A search ends early if the machine is busy, and says so. */
+const find = async (text: string, by = ada) =>
+  (
+    await eventually(
+      () => by.client.find.find({ body: { text } }),
+      ({ complete }) => complete,
+    )
+  ).data;
 const idsOf = async (text: string, by = ada) => (await find(text, by)).map(({ id }) => id);
 
 describe('a member finds', () => {
