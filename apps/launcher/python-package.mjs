@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
-import { pythonTypes } from './python-types.mjs';
+import { pythonClient } from './python-operations.mjs';
 import { extensionAlias, sourceOf } from './sources.mjs';
 
 const SOURCE = join('libs', 'python');
@@ -27,14 +27,14 @@ export async function buildPythonPackage(folder, version) {
   cpSync(SOURCE, sources, { recursive: true });
   copyFileSync('LICENSE', join(sources, 'LICENSE'));
   writeFileSync(join(sources, 'VERSION'), version);
-  for (const [file, text] of Object.entries(await modulesOfContract())) {
-    writeFileSync(join(sources, 'keyledger', file), text);
-  }
+  const { modules, reference } = await readContract();
+  for (const [file, text] of Object.entries(modules)) writeFileSync(join(sources, 'keyledger', file), text);
   execFileSync(python, ['-W', 'ignore', '-c', BUILD, resolve(folder)], {
     cwd: sources,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   rmSync(sources, { recursive: true });
+  writeFileSync(join(folder, 'REFERENCE.md'), `# Reference of keyledger ${version} for Python\n\n${reference}`);
   return true;
 }
 
@@ -44,22 +44,35 @@ function pythonWith(...modules) {
   return candidates.find((python) => spawnSync(python, ['-c', `import ${modules.join(', ')}`]).status === 0);
 }
 
-/** The modules of Python that say what the contract says. */
-async function modulesOfContract() {
-  const { problems, Verification, VerificationCode, z } = await importContract();
+/** The modules of Python that say what the contract says, and the reference of the client. */
+async function readContract() {
+  const { problems, CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES, ...contract } = await importContract();
+  const { Problem, routes, VerificationCode, z } = contract;
   const codes = [...VerificationCode.exclude(['valid']).options, 'unauthenticated', 'multiple_credentials'];
   const entries = codes.map((code) => `    "${code}": (${problems[code].status}, "${problems[code].title}"),\n`);
-  return {
-    '_models.py': `"""The response of a verification."""\n\n${pythonTypes('Verification', z.toJSONSchema(Verification))}`,
+  const { types, operations, reference } = pythonClient({ routes, schemas: { Problem }, z });
+  const modules = {
+    'types.py': types,
+    'client/_operations.py': operations,
     '_problems.py': `"""The problems with a key: status and title of each code."""\n\nPROBLEMS = {\n${entries.join('')}}\n`,
+    '_reserved.py': `"""The headers and schemes that cannot hold a key."""\n\n${tuples({ CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES })}`,
   };
+  return { modules, reference };
+}
+
+/** A tuple of texts for each of these names. */
+function tuples(values) {
+  const texts = ([name, items]) => `${name} = (\n${items.map((item) => `    "${item}",\n`).join('')})\n`;
+  return Object.entries(values).map(texts).join('\n');
 }
 
 async function importContract() {
   const entry = 'contract';
   const source = `
-    export { problems } from '#libs/contract/problem.js';
-    export { Verification, VerificationCode } from '#libs/contract/verification.js';
+    export { Problem, problems } from '#libs/contract/problem.js';
+    export { routes } from '#libs/contract/routes.js';
+    export { CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES } from '#libs/contract/sent-credential.js';
+    export { VerificationCode } from '#libs/contract/verification.js';
     export { z } from 'zod';`;
   const contract = {
     name: 'contract',

@@ -28,9 +28,9 @@ import { ApiKey, type ApiKeySecret } from './api-key.entity.js';
 import { aboutProject, textColumns, textsOf } from './api-key.js';
 import { refuseBadExpiry } from './expiry.js';
 import { expiryIn, notEnded } from './key-lifecycle.js';
-import { IN_NEW_KEY, refuseBreaches } from './key-policy.js';
+import { inNewKey, refuseBreaches } from './key-policy.js';
 import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
-import { countRates } from './rate-limits.js';
+import { startCounting } from './rate-limits.js';
 import { RegisteredScopes } from './registered-scopes.js';
 
 export interface NewApiKey {
@@ -155,9 +155,9 @@ export class ApiKeyCreation {
     }
     const secrets = made.map(({ id }, index) => addSecret(em, id, allowed[index]!.secret, now));
     await em.flush();
+    await startCounting(em, made);
     const { name, email } = accountable;
     for (const [index, apiKey] of made.entries()) {
-      if (apiKey.rateLimits.length > 0) await countRates(em, apiKey);
       record({
         type: event,
         subject: apiKey.id,
@@ -222,7 +222,8 @@ export class ApiKeyCreation {
     if (input.expiresAt) refuseBadExpiry(input.expiresAt, now);
     refuseBeyond(own, wanted);
     refuseBeyondCeiling(scopeCeiling, wanted.scopes);
-    refuseBreaches(keyPolicy, { ...wanted, environment, createdAt: now }, IN_NEW_KEY);
+    const locations = inNewKey(input.expiresAt ? 'expires_at' : 'expires_in_days');
+    refuseBreaches(keyPolicy, { ...wanted, environment, createdAt: now }, locations);
     this.registered.refuseBadPublicScopes(wanted.scopes, input.publicScopes);
     if (wanted.projectId && !projectIds.has(wanted.projectId)) throw noSuchProject();
     return { ...wanted, keyPolicy };

@@ -166,6 +166,9 @@ const sameAs = (first: number) =>
 /** Does not say whose key it is. */
 const ofOthers = () => invalidInput({ location: 'body.hash', message: 'belongs to a key that is not yours to import' });
 
+/** The field of a row that an error without a location is about. Without one, it is about the row. */
+const FIELDS: Partial<Record<DomainError['code'], string>> = { not_found: 'body.project_id' };
+
 /** Why rows cannot be imported. */
 class RowFaults {
   readonly #codes = new Set<DomainError['code']>();
@@ -182,7 +185,7 @@ class RowFaults {
 
   add(index: number, { code, message, extra }: DomainError): void {
     const row = `body.keys[${index}]`;
-    const errors = extra.errors ?? [{ location: 'body', message }];
+    const errors = extra.errors ?? [{ location: FIELDS[code] ?? 'body', message }];
     this.#codes.add(code);
     this.#errors.push(...errors.map((error) => ({ ...error, location: error.location.replace(/^body/, row) })));
   }

@@ -6,12 +6,15 @@ import { DomainError } from '#libs/platform/errors.js';
 /** The fields of a request by which its caller keeps to the rules. */
 type Locations = Partial<Record<KeyRule, string>>;
 
-export const IN_NEW_KEY: Locations = {
-  expiry: 'body.expires_in_days',
-  lifetime: 'body.expires_in_days',
-  environment: 'body.environment',
-  addresses: 'body.allowed_ips',
-};
+/** @param expiry the field with the expiry, if the caller gives one */
+export function inNewKey(expiry: 'expires_at' | 'expires_in_days'): Locations {
+  return {
+    expiry: `body.${expiry}`,
+    lifetime: `body.${expiry}`,
+    environment: 'body.environment',
+    addresses: 'body.allowed_ips',
+  };
+}
 
 export const IN_UPDATE: Locations = {
   expiry: 'body.expires_at',

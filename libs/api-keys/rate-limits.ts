@@ -66,6 +66,23 @@ export async function countRates(
   );
 }
 
+/** Writes the rows with which admission counts for new keys, in one statement for all: their limits start at zero. */
+export async function startCounting(
+  em: EntityManager,
+  apiKeys: readonly { readonly id: string; readonly rateLimits: readonly RateLimit[] }[],
+): Promise<void> {
+  const limits = apiKeys.flatMap(({ id, rateLimits }) =>
+    rateLimits.map((limit) => ({ ...limit, api_key_id: toUuid(id) })),
+  );
+  if (limits.length === 0) return;
+  await em.execute(
+    `INSERT INTO api_key_rate (api_key_id, name, quota, window_seconds)
+     SELECT api_key_id, name, "limit", window_seconds
+     FROM jsonb_to_recordset(?::jsonb) AS t (api_key_id uuid, name text, "limit" int, window_seconds int)`,
+    [JSON.stringify(limits)],
+  );
+}
+
 /** A human-readable explanation why a limit did not let a request through. */
 export function describeRateLimit({ name, limit, windowSeconds, remaining }: RateLimitStatus, cost: number): string {
   const description = `The rate limit ${name} allows ${limit} in ${windowSeconds} s`;

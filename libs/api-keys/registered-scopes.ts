@@ -59,7 +59,7 @@ export class RegisteredScopes {
     throw invalidInput(
       ...unknown.map((scope) => ({
         location: `${location}[${scopes.indexOf(scope)}]`,
-        message: `${scope} is not a scope of this deployment; it has ${this.all.join(', ')}`,
+        message: `${scope} is not a scope of this deployment; it has ${this.all.join(', ')}. Those of your API come from the setting APP_SCOPES`,
       })),
     );
   }

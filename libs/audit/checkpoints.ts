@@ -5,6 +5,7 @@ import { DATABASE_POOL } from '#libs/database/database.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Sealing } from '#libs/platform/sealing.js';
+import { areEqual } from '#libs/tlog/bytes.js';
 import { signCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
 import { formatVkey } from '#libs/tlog/note.js';
 import { inclusionProof, type Tree } from '#libs/tlog/proofs.js';
@@ -14,7 +15,7 @@ import { AuditTree } from './audit-tree.js';
 import { pruned } from './damage.js';
 import { eraseEndedKeys, fixSigner, readEpochs, type Epoch } from './epochs.js';
 import { isNamed, type NamedEpoch } from './heads-log.js';
-import { generateSigningKey, keyOf, openSigner, signingNow } from './signing-keys.js';
+import { generateSigningKey, keyOf, openSigner, signingNow, type SignerFor, type SigningKey } from './signing-keys.js';
 
 const DEPLOYMENT_ID_BYTES = 8;
 
@@ -34,6 +35,9 @@ interface Signed {
  */
 @Injectable()
 export class Checkpoints {
+  /** The key that signed last, because opening a key takes longer than signing. */
+  #opened: { readonly key: SigningKey; readonly signerFor: SignerFor } | undefined;
+
   constructor(
     private readonly anchoring: Anchoring,
     private readonly tree: AuditTree,
@@ -106,8 +110,15 @@ export class Checkpoints {
   async #sign(epoch: NamedEpoch, log: string, tree: Tree): Promise<Signed> {
     if (epoch.keys.some(({ hasEnded, privateKey }) => hasEnded && privateKey)) await eraseEndedKeys(this.pool);
     const checkpoint = { origin: `${epoch.origin}/${log}`, size: tree.size, root: tree.root };
-    const signers = signingNow(epoch.keys).map((key) => openSigner(this.sealing, key)(checkpoint.origin));
+    const signers = signingNow(epoch.keys).map((key) => this.#signer(key)(checkpoint.origin));
     return { note: signCheckpoint(checkpoint, signers), checkpoint, epoch };
+  }
+
+  #signer(key: SigningKey): SignerFor {
+    if (!this.#opened || !areEqual(this.#opened.key.privateKey!, key.privateKey!)) {
+      this.#opened = { key, signerFor: openSigner(this.sealing, key) };
+    }
+    return this.#opened.signerFor;
   }
 }
 

@@ -42,10 +42,13 @@ export function keyOf({ publicKey }: Pick<SigningKey, 'publicKey'>, origin: stri
   return verifierKey(origin, publicKey);
 }
 
+/** Signs for the log with this origin. */
+export type SignerFor = (origin: string) => NoteSigner;
+
 /** @throws DomainError `checkpoint_unavailable` */
-export function openSigner(sealing: Sealing, key: Pick<SigningKey, 'publicKey' | 'privateKey'>) {
+export function openSigner(sealing: Sealing, key: Pick<SigningKey, 'publicKey' | 'privateKey'>): SignerFor {
   const privateKey = open(sealing, key.privateKey!);
-  return (origin: string): NoteSigner => ({
+  return (origin) => ({
     key: keyOf(key, origin),
     sign: (message) => sign(null, message, privateKey),
   });

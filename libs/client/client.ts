@@ -5,6 +5,7 @@ import { Problem } from '#libs/contract/problem.js';
 import { fillPath, type Route } from '#libs/contract/route.js';
 import { routes } from '#libs/contract/routes.js';
 import type { z } from 'zod';
+import { isRepeated } from './repeated.js';
 
 /**
  * Thrown for a problem response. `problem` is its body (RFC 9457): `status`, `code`, `detail`, `request_id`, and `errors`
@@ -172,6 +173,9 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
     },
     ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
   });
+  // An attempt whose response was lost has deleted it. If the response would have a body, that is lost.
+  const isGone = response.status === 404 && route.method === 'DELETE' && !route.success.body && isRepeated(response);
+  if (isGone) return undefined;
   if (!response.ok) throw new ApiError(await read(response, Problem, options), response.headers);
   if (route.success.stream) return response;
   const isReplayed = response.headers.has('idempotent-replayed');

@@ -1,4 +1,5 @@
 import ky, { isHTTPError, isNetworkError, isTimeoutError, type RetryOptions } from 'ky';
+import { noteRepeated } from './repeated.js';
 
 export interface Patience {
   /** The longest that one attempt may take until its response begins, in milliseconds. */
@@ -57,17 +58,11 @@ export function withRetries({ timeoutMs, retries, signal, fetch: send = fetch }:
         isHTTPError(error) ? asksForBriefPause(error.response) && undefined : isRepeatable && isFailedConnection(error),
     };
     const throwHttpErrors = (status: number) => statusCodes.includes(status);
-    let attempts = 0;
-    const counting: typeof fetch = (...request) => {
-      attempts++;
-      return send(...request);
-    };
-    const options = { ...init, retry, throwHttpErrors, timeout: timeoutMs, fetch: counting, ...(signal && { signal }) };
+    const attempt = followed(send);
+    const own = { retry, throwHttpErrors, timeout: timeoutMs, fetch: attempt.fetch };
     try {
-      const response = await ky(input, options);
-      // An attempt whose response was lost has deleted it.
-      const isGone = method === 'DELETE' && attempts > 1 && response.status === 404;
-      return isGone ? new Response(null, { status: 204 }) : endingWith(signal, response);
+      const response = endingWith(signal, await ky(input, { ...init, ...own, ...(signal && { signal }) }));
+      return attempt.isRepeated() ? noteRepeated(response) : response;
     } catch (error) {
       if (isFailedConnection(error)) throw noResponse(error as Error, new Request(input).url, timeoutMs);
       if (!isHTTPError(error)) throw error;
@@ -77,10 +72,34 @@ export function withRetries({ timeoutMs, retries, signal, fetch: send = fetch }:
   };
 }
 
+/** A `fetch`, and whether an attempt before the last one may have had its effect: one that was rate-limited had none. */
+function followed(send: typeof fetch): { readonly fetch: typeof fetch; readonly isRepeated: () => boolean } {
+  const outcomes: (number | 'lost')[] = [];
+  return {
+    async fetch(...request) {
+      const place = outcomes.push('lost') - 1;
+      try {
+        const response = await send(...request);
+        outcomes[place] = response.status;
+        return response;
+      } catch (error) {
+        throw asNodeThrows(error);
+      }
+    },
+    isRepeated: () => outcomes.slice(0, -1).some((outcome) => outcome !== RATE_LIMITED),
+  };
+}
+
 /** The runtime itself forgets the signal of a request when it collects the request as garbage. */
 function endingWith(signal: AbortSignal | undefined, response: Response): Response {
   if (!signal || !response.body) return response;
   return new Response(response.body.pipeThrough(new TransformStream(), { signal }), response);
+}
+
+/** Bun throws the error of the connection itself, with a code. Node wraps it, as ky expects. */
+function asNodeThrows(error: unknown): unknown {
+  const isOfConnection = error instanceof TypeError && 'code' in error && /^E[A-Z]+$/.test(String(error.code));
+  return isOfConnection ? new TypeError('fetch failed', { cause: error }) : error;
 }
 
 function isFailedConnection(error: unknown): boolean {

@@ -7,12 +7,12 @@
  */
 export function checkedBaseUrl(baseUrl: string): string {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
-  const isPlain = url && !url.search && !url.hash && !url.username && !url.password && /^https?:$/.test(url.protocol);
+  const isPlain = url && !/[?#\s]/.test(baseUrl) && !url.username && !url.password && /^https?:$/.test(url.protocol);
   if (!isPlain) throw new TypeError('baseUrl must be the address of Keyledger, such as https://keys.example.com.');
   return url.href.replace(/\/$/, '');
 }
 
 /** Whether a text can be sent as a credential: it is one word of printable ASCII. */
 export function isCredential(text: string | undefined): text is string {
-  return text !== undefined && /^[\x21-\x7e]+$/.test(text);
+  return typeof text === 'string' && /^[\x21-\x7e]+$/.test(text);
 }

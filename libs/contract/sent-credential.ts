@@ -11,7 +11,7 @@ export interface CredentialPlace {
  * Headers that mean something to a connection or to a gateway. They cannot hold a credential, and someone other than
  * the client may set them.
  */
-const RESERVED = new Set([
+export const RESERVED_HEADERS: readonly string[] = [
   'connection',
   'cookie',
   'cookie2',
@@ -38,11 +38,24 @@ const RESERVED = new Set([
   'via',
   'x-real-ip',
   'x-request-id',
-]);
-const RESERVED_PREFIXES =
-  /^(accept|access-control|authz|cache-control|content|if|proxy|sec|x-authz|x-forwarded|x-original|x-envoy)(-|$)/;
+];
+/** The headers with these names too, and those that begin with one of them and a `-`. */
+export const RESERVED_PREFIXES: readonly string[] = [
+  'accept',
+  'access-control',
+  'authz',
+  'cache-control',
+  'content',
+  'if',
+  'proxy',
+  'sec',
+  'x-authz',
+  'x-envoy',
+  'x-forwarded',
+  'x-original',
+];
 /** What is behind these schemes is not the credential as it was issued. */
-const CODED_SCHEMES = new Set(['basic', 'digest']);
+export const CODED_SCHEMES: readonly string[] = ['basic', 'digest'];
 
 /** A name, and perhaps a scheme. Both are words with `-` between them, which every gateway forwards. */
 const PLACE = /^([a-z0-9]+(?:-[a-z0-9]+)*)(?::([a-z0-9]+(?:-[a-z0-9]+)*))?$/;
@@ -61,13 +74,16 @@ export const CredentialPlace = z
     const lower = text.toLowerCase();
     if (lower === 'either') return undefined;
     const [, header, scheme] = PLACE.exec(lower) ?? [];
-    const isUsable = header && !RESERVED.has(header) && !RESERVED_PREFIXES.test(header);
-    if (isUsable && !CODED_SCHEMES.has(scheme ?? '')) {
+    if (header && !isReserved(header) && !CODED_SCHEMES.includes(scheme ?? '')) {
       return { header, scheme: scheme ?? (header === 'authorization' ? 'bearer' : undefined) };
     }
     context.addIssue({ code: 'custom' });
     return z.NEVER;
   });
+
+function isReserved(header: string): boolean {
+  return RESERVED_HEADERS.includes(header) || RESERVED_PREFIXES.some((prefix) => `${header}-`.startsWith(`${prefix}-`));
+}
 
 /** Why a request has no credential. */
 export interface CredentialFault {

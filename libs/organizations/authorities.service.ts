@@ -11,6 +11,8 @@ import {
   type UserPrincipal,
 } from '#libs/auth/principal.js';
 import { isOperators, requireOperator, SessionsService } from '#libs/auth/sessions.service.js';
+import { toUuid } from '#libs/contract/ids.js';
+import type { Role } from '#libs/contract/organizations.js';
 import type { OrganizationSource, Permission } from '#libs/contract/route.js';
 import { applicationAuthority, isDeploymentScope, type BuiltInScope } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
@@ -30,6 +32,8 @@ interface MembersRequirement extends Omit<Need, 'caller'> {
   /** Its `expiresAt` is a string when it is read from storage. */
   readonly own: Rights;
 }
+
+const ROLE = 'SELECT role FROM membership WHERE organization_id = ? AND user_id = ?';
 
 /**
  * The rights of a principal in an organization: by role for users, by scope for keys. The guard asks for them before
@@ -165,7 +169,7 @@ export class Authorities extends Authorizer implements RequirementCheck {
     if (principal.type === 'api_key') return this.ofKey(principal, scope).rightsIn;
     const memberships = await em.find(Membership, { userId: principal.userId });
     const all = memberships.map(
-      (membership) => [membership.organizationId, this.#rightsOfMember(membership, principal)] as const,
+      ({ organizationId, role }) => [organizationId, this.#rightsOfMember(role, principal)] as const,
     );
     return new Map(all.filter(([, rights]) => covers(rights, scope)));
   }
@@ -187,11 +191,19 @@ export class Authorities extends Authorizer implements RequirementCheck {
     if (principal.type === 'api_key') {
       return principal.organizationId === organizationId ? rightsOfKey(principal) : null;
     }
-    const membership = await em.findOne(Membership, { organizationId, userId: principal.userId }, { lockMode });
-    return membership && this.#rightsOfMember(membership, principal);
+    // Without entities, because most requests of a user read it.
+    const [member] = await em
+      .getConnection('read')
+      .execute<{ role: Role }[]>(
+        lockMode === LockMode.NONE ? ROLE : `${ROLE} FOR SHARE`,
+        [toUuid(organizationId), toUuid(principal.userId)],
+        'all',
+        em.getTransactionContext(),
+      );
+    return member ? this.#rightsOfMember(member.role, principal) : null;
   }
 
-  #rightsOfMember({ role, userId }: Membership, { operator }: UserPrincipal): Rights {
+  #rightsOfMember(role: Role, { userId, operator }: UserPrincipal): Rights {
     const rights = rightsOfRole(role, userId, this.#application);
     return operator ? { ...rights, grants: ['deployment:verify'] } : rights;
   }

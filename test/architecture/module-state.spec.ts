@@ -21,6 +21,7 @@ const JUSTIFIED: Readonly<Record<string, string>> = {
   'libs/audit/log-growth.ts node': SCRATCH,
   'libs/auth/password-strength.worker.ts zxcvbn': 'dictionaries that do not change, of a thread that does nothing else',
   'libs/client/client.ts entityTags': 'belongs to each response, and goes with it',
+  'libs/client/repeated.ts repeated': 'belongs to each response, and goes with it',
   'libs/contract/idempotency.ts known': MEMO,
   'libs/contract/ids.ts used': 'random bytes in advance: none is used twice',
   'libs/contract/ids.ts read': MEMO,

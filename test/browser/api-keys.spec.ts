@@ -84,6 +84,12 @@ inChromium('the pages of API keys', () => {
   const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true });
   const field = (name: string) => page.getByRole('textbox', { name, exact: true });
   const tags = (name: string) => page.getByRole('combobox', { name, exact: true });
+  const scopeSearch = () => page.getByRole('searchbox', { name: 'Search the scopes' });
+  /** Fills in what the form for a new key asks for. */
+  const nameKey = async (name: string) => {
+    await field('Name').fill(name);
+    await page.getByRole('checkbox', { name: 'triggers:read' }).check();
+  };
   const shown = (label: string) => page.locator(`code[aria-label="${label}"]`);
   /** @returns the text that a click on this button copies to the clipboard */
   const copied = async (name: string) => {
@@ -114,8 +120,16 @@ inChromium('the pages of API keys', () => {
     await openList();
     await button('Create API key').first().click();
     await field('Name').fill('Production Website');
+    await button('Create').click();
+    await page.getByText('Choose at least one scope').waitFor();
+    await until(async () => expect(await scopeSearch().evaluate((input) => input.matches(':focus'))).toBe(true));
+    await button('Choose all').click();
+    await page.getByText('Anyone with this key can create other keys').waitFor();
+    await isGone(page.getByText('Choose at least one scope'));
+    await page.getByText(/^The key stops working on/).waitFor();
+    await button('Let it never expire').click();
+    await page.getByText('The key works until it is revoked or deleted').waitFor();
     await tags('Allowed domains').pressSequentially('example.com,*.example.com,');
-    await page.getByText(/Not recommended/).waitFor();
     await button('Create').click();
     await page.getByText('The secret key is shown only once').waitFor();
     const [publicKey, secretKey] = [await shown('Public key').innerText(), await shown('Secret key').innerText()];
@@ -125,6 +139,8 @@ inChromium('the pages of API keys', () => {
 
     const pair = dashboard.client({ accessToken: `${publicKey}:${secretKey}` });
     expect(await pair.auth.whoami()).toMatchObject({ type: 'api_key', api_key: { credential: 'secret' } });
+    const { scopes, expires_at: end } = await keyNamed('Production Website');
+    expect([scopes, end]).toEqual([expect.arrayContaining(['api-keys:manage', 'events:read']), null]);
     const website = row('Production Website');
     await website.getByText('Active').waitFor();
     const headers = await page.getByRole('columnheader').allInnerTexts();
@@ -177,7 +193,7 @@ inChromium('the pages of API keys', () => {
   it('follow the agntdata document: create, copy once, revoke, and see it as revoked', async () => {
     await openList();
     await button('Create API key').first().click();
-    await field('Name').fill('Production Server');
+    await nameKey('Production Server');
     await button('Create').click();
     const secret = await copied('Copy: Secret key');
     await button('Done').click();
@@ -196,7 +212,7 @@ inChromium('the pages of API keys', () => {
     await openKeys();
     await page.getByText('No API keys yet').waitFor();
     await button('Create key').first().click();
-    await field('Name').fill('Of the project');
+    await nameKey('Of the project');
     await button('Create').click();
     const secret = await copied('Copy: Secret key');
     const whoami = await dashboard.client({ apiKey: secret }).auth.whoami();
@@ -218,9 +234,9 @@ inChromium('the pages of API keys', () => {
     await page.getByText('Live', { exact: true }).last().click();
     await page.getByRole('combobox', { name: 'Project' }).last().fill('Narr');
     await page.getByRole('option', { name: 'Narrow' }).click();
-    await page.getByRole('searchbox', { name: 'Search the scopes' }).fill('audit log');
+    await scopeSearch().fill('audit log');
     await page.getByRole('checkbox', { name: /^audit:read/ }).check();
-    await page.getByRole('searchbox', { name: 'Search the scopes' }).fill('');
+    await scopeSearch().fill('');
     await page.getByRole('checkbox', { name: 'triggers:*' }).check();
     expect(await page.getByRole('checkbox', { name: 'triggers:read' }).isChecked()).toBe(true);
 
@@ -296,7 +312,7 @@ inChromium('the pages of API keys', () => {
     await page.goBack();
     await isGone(page.getByRole('dialog'));
     await page.goForward();
-    await field('Name').fill('Kept nowhere');
+    await nameKey('Kept nowhere');
     await button('Create').click();
     const secret = await shown('Secret key').innerText();
 
@@ -342,7 +358,7 @@ inChromium('the pages of API keys', () => {
   it('show examples that work unchanged', async () => {
     await openList();
     await button('Create API key').first().click();
-    await field('Name').fill('Examples');
+    await nameKey('Examples');
     await button('Create').click();
     const env = await copied('Copy: .env line');
     const example = async (name: string) => {
@@ -372,7 +388,7 @@ inChromium('the pages of API keys', () => {
   it('create one key in two attempts if the first response is lost, and say that its secret is lost', async () => {
     await openList();
     await button('Create API key').first().click();
-    await field('Name').fill('Lost on the way');
+    await nameKey('Lost on the way');
     let lost = false;
     await page.route('**/api/v1/api-keys', async (route) => {
       if (lost || route.request().method() !== 'POST') return route.fallback();

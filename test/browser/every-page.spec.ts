@@ -78,8 +78,16 @@ const ofOrganization =
     `/org/${id}${path}`;
 const asOperator = ({ organizationId: id }: World) => `/operator/organizations/${id}`;
 
-/** The dialogs with a form, and what opens them. */
-const forms: Readonly<Record<string, { path: (world: World) => string; clicks: readonly (string | RegExp)[] }>> = {
+interface Form {
+  readonly path: (world: World) => string;
+  /** What opens it. */
+  readonly clicks: readonly (string | RegExp)[];
+  /** An unchosen choice, in a form without a text field. */
+  readonly choice?: string;
+}
+
+/** The dialogs with a form. */
+const forms: Readonly<Record<string, Form>> = {
   'create a key': { path: ofOrganization('/settings/api-keys'), clicks: [/^Create/] },
   'create a project': { path: ofOrganization('/projects'), clicks: ['Create project'] },
   'edit a project': { path: ofOrganization('/projects'), clicks: [/^Actions for/, 'Edit'] },
@@ -88,6 +96,15 @@ const forms: Readonly<Record<string, { path: (world: World) => string; clicks: r
   'suspend an organization': { path: asOperator, clicks: ['Suspend…'] },
   'set a retention': { path: asOperator, clicks: ['Set the days…'] },
   'grant credits': { path: asOperator, clicks: ['Grant'] },
+  'set a scope ceiling': { path: asOperator, clicks: ['Change'], choice: 'Only these scopes' },
+  'place a legal hold': { path: ({ emptyId }) => `/operator/organizations/${emptyId}`, clicks: ['Legal hold…'] },
+  'rotate a key': {
+    path: ofOrganization('/settings/api-keys'),
+    clicks: [/^Actions for/, /^Rotate/],
+    choice: 'In 1 hour',
+  },
+  'create a password reset link': { path: () => '/operator/operators', clicks: ['Create a link'] },
+  'create an organization': { path: () => '/operator/service-keys', clicks: ['Create an organization'] },
 };
 
 /** The sidebar is the same on each page: it is checked without a mark of the current page, and with all kinds of marks. */
@@ -144,34 +161,38 @@ inChromium('every page', () => {
     },
   );
 
-  it.each(Object.entries(forms))('asks before it discards what was typed to %s', async (_, { path, clicks }) => {
-    await page.setViewportSize({ width: 1440, height: 900 });
-    await dashboard.open(page, path(world));
-    const open = async () => {
-      for (const name of clicks)
-        await page.getByRole('button', { name }).or(page.getByRole('menuitem', { name })).first().click();
-      await field.waitFor();
-    };
-    const dialog = page.getByRole('dialog').first();
-    const field = dialog.locator('input:not([type="radio"], [type="checkbox"], [type="hidden"])').first();
-    const question = page.getByRole('dialog', { name: 'Discard your changes?' });
-    await open();
-    await field.focus();
-    await page.keyboard.press('Escape');
-    await field.waitFor({ state: 'detached' });
-    await open();
-    await field.fill('7');
-    await page.keyboard.press('Escape');
-    await question.waitFor();
-    await page.keyboard.press('Escape');
-    await question.waitFor({ state: 'detached' });
-    expect(await field.inputValue()).toBe('7');
-    await page.mouse.click(5, 450);
-    await question.getByRole('button', { name: 'Discard' }).click();
-    await field.waitFor({ state: 'detached' });
-    expect(await question.count()).toBe(0);
-    expectNoComplaints(page);
-  });
+  it.each(Object.entries(forms))(
+    'asks before it discards what was typed to %s',
+    async (_, { path, clicks, choice }) => {
+      await page.setViewportSize({ width: 1440, height: 900 });
+      await dashboard.open(page, path(world));
+      const open = async () => {
+        for (const name of clicks)
+          await page.getByRole('button', { name }).or(page.getByRole('menuitem', { name })).first().click();
+        await field.waitFor();
+      };
+      const dialog = page.getByRole('dialog').first();
+      const text = dialog.locator('input:not([type="radio"], [type="checkbox"], [type="hidden"])').first();
+      const field = choice ? dialog.getByRole('radio', { name: choice }) : text;
+      const question = page.getByRole('dialog', { name: 'Discard your changes?' });
+      await open();
+      await field.focus();
+      await page.keyboard.press('Escape');
+      await field.waitFor({ state: 'detached' });
+      await open();
+      await (choice ? field.check() : field.fill('7'));
+      await page.keyboard.press('Escape');
+      await question.waitFor();
+      await page.keyboard.press('Escape');
+      await question.waitFor({ state: 'detached' });
+      expect(choice ? await field.isChecked() : await field.inputValue()).toBe(choice ? true : '7');
+      await page.mouse.click(5, 450);
+      await question.getByRole('button', { name: 'Discard' }).click();
+      await field.waitFor({ state: 'detached' });
+      expect(await question.count()).toBe(0);
+      expectNoComplaints(page);
+    },
+  );
 });
 
 /** As a user who opens the address for the first time. */
@@ -239,7 +260,9 @@ async function newWorld(dashboard: Dashboard, operator: Account): Promise<World>
   // A relative time is longest in tens of minutes.
   await dashboard.sql.query(
     `ALTER TABLE api_key_usage DISABLE TRIGGER USER;
-     UPDATE api_key_usage SET last_used_at = last_used_at - interval '50 minutes'`,
+     UPDATE api_key_usage SET last_used_at = last_used_at - interval '50 minutes';
+     ALTER TABLE api_key DISABLE TRIGGER USER;
+     UPDATE api_key SET created_at = created_at - interval '50 minutes'`,
   );
   return { organizationId: id, projectId, keyId: key.id, userId: operator.userId, emptyId: operator.organizationId };
 }

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeJwt } from 'jose';
-import { csvLine } from '#libs/contract/csv.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf as problemOf } from '../support/rejection.js';
+import { startBetterAuth } from './better-auth.js';
 import { outcomeOf, Shell } from './command.js';
 
 let deployment: Deployment;
@@ -405,36 +405,105 @@ describe('keyledger keys import', () => {
     expect(await shell.run(args)).toMatchObject({
       code: 0,
       stdout: '1500 keys were imported.\n',
-      stderr: '1000 of 1500 keys\n',
+      stderr: '1000 keys so far\n',
     });
     expect([await use(tokens[0]!), await use(tokens[1_499]!)]).toEqual(['done', 'done']);
     expect(await jsonOf(args)).toMatchObject({ dry_run: false, imported: 0, existing: 1_500 });
   });
 
-  it('moves the keys of Better Auth with the query of the guide, and they go on working', async () => {
-    await deployment.sql.query(await readFile(join(import.meta.dirname, 'better-auth.sql'), 'utf8'));
-    const guide = await readFile(join(import.meta.dirname, '../../docs/api/moving.md'), 'utf8');
-    const [, query] = /^## From Better Auth[^]*?\\copy \((.*)\) TO/m.exec(guide)!;
-    const { rows, fields } = await deployment.sql.query<Record<string, string | null>>(query!);
-    const lines = [fields.map(({ name }) => name), ...rows.map((row) => Object.values(row).map((cell) => cell ?? ''))];
-    const path = await file('better-auth.csv', lines.map(csvLine).join(''));
-    const { code, stdout } = await shell.run(['keys', 'import', path, '--scope', 'triggers:read']);
-    expect({ code, stdout }).toEqual({ code: 0, stdout: '3 keys were imported.\n' });
-    // The keys themselves are gone from that database.
-    const tokens = [
-      'acme_SFxJNCWvlgZExfXawOipnAckxIuJdEdXGtkNjuIXKiIMHUNkxGuDtsmQYkucqDfi',
-      'GRClfJXWTcDkFEQEAXcPRBdlFfCfOzzZFfnYwOiLbQEkXIbJKyjKhgCLGRgPjciw',
-      'sioCOYVFvrDMfKTGkvpNdmwDnMsmuIotKpKvLUphHfWZsnAaBdZJAmObKcNpipid',
-    ];
-    for (const token of tokens) expect(await use(token)).toBe('done');
-    expect(await use('sSZlorWvnukZrXLKxaWhUbjpYcFSOHvVGAmTBjbbbkgZiZNAVXWUPAUghQhTswQB')).toBe('invalid_key');
-    const { data } = await ada.client.apiKeys.list({ query: { external_id: 'rmFGvsQHcZb5qO4jS4x1xZPL2ZfzNvmI' } });
-    expect(data.find(({ name }) => name === 'Nightly')).toMatchObject({
-      prefix: 'GRClfJ',
+  it('moves the keys of a real Better Auth with one command, and they go on working', async () => {
+    const auth = await startBetterAuth(deployment);
+    const [grace, linus] = [await auth.createUser(), await auth.createUser()];
+    const unlimited = { rateLimitEnabled: false };
+    const read = { triggers: ['read'] };
+    const keys = {
+      plain: await auth.createKey(grace, { name: 'Plain', prefix: 'acme_', permissions: read, ...unlimited }),
+      rich: await auth.createKey(grace, {
+        name: 'Rich',
+        permissions: { triggers: ['read', 'write'], events: ['read'] },
+        metadata: { plan: 'pro', seats: 3 },
+        expiresIn: 86_400 * 300,
+        ...unlimited,
+      }),
+      limited: await auth.createKey(grace, { permissions: read, rateLimitMax: 1, rateLimitTimeWindow: 3_600_000 }),
+      refilled: await auth.createKey(grace, {
+        permissions: read,
+        remaining: 5,
+        refillAmount: 1,
+        refillInterval: 86_400_000,
+        ...unlimited,
+      }),
+      other: await auth.createKey(linus, { permissions: read, ...unlimited }),
+      disabled: await auth.createKey(grace, { permissions: read, ...unlimited }),
+      expired: await auth.createKey(grace, { permissions: read, expiresIn: 86_400, ...unlimited }),
+      counted: await auth.createKey(grace, { permissions: read, remaining: 5, ...unlimited }),
+      unknown: await auth.createKey(grace, { permissions: { rockets: ['launch'] }, ...unlimited }),
+    };
+    expect(await auth.verify(keys.plain.key)).toBe(true);
+    await auth.disable(grace, keys.disabled.id);
+    await auth.sql.query(`UPDATE apikey SET "expiresAt" = now() - interval '1 minute' WHERE id = $1`, [
+      keys.expired.id,
+    ]);
+    const { rows: before } = await auth.sql.query('SELECT * FROM apikey ORDER BY id');
+
+    const args = ['keys', 'import', '--from', 'better-auth', '--database', auth.url];
+    const ofGrace = await shell.run([...args, '--reference', grace, '--dry-run']);
+    expect(ofGrace.stdout).toBe('4 keys would be imported.\n');
+    const { code, stdout, stderr } = await shell.run(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '5 keys were imported.\n' });
+    const lines = stderr.trim().split('\n');
+    expect(lines.at(-1)).toBe('2 keys that may still be in use were left out, as said above.');
+    expect(Object.fromEntries(lines.slice(0, -1).map((line) => line.split(': left out, ')))).toEqual({
+      [`key ${keys.disabled.id}`]: 'is disabled',
+      [`key ${keys.expired.id}`]: 'has expired',
+      [`key ${keys.counted.id}`]: 'has a number of uses that is never refilled, which Keyledger does not count',
+      [`key ${keys.unknown.id}`]: expect.stringMatching(/^permissions rockets:launch is not a scope/),
+    });
+    expect((await auth.sql.query('SELECT * FROM apikey ORDER BY id')).rows).toEqual(before);
+
+    const { key: service } = await ada.client.apiKeys.create({
+      body: { name: 'Service', scopes: ['api-keys:verify'] },
+    });
+    const verifier = deployment.client({ apiKey: service });
+    const verify = async (key: string, scope = 'triggers:read') =>
+      (await verifier.apiKeys.verify({ body: { key, scopes: [scope] } })).code;
+    for (const { key } of [keys.plain, keys.rich, keys.other]) expect(await verify(key)).toBe('valid');
+    expect(await verify(keys.rich.key, 'triggers:write')).toBe('valid');
+    expect(await verify(keys.plain.key, 'triggers:write')).toBe('insufficient_scope');
+    for (const { key } of [keys.limited, keys.refilled]) {
+      expect([await verify(key), await verify(key)]).toEqual(['valid', 'rate_limited']);
+    }
+    for (const { key } of [keys.disabled, keys.expired, keys.counted, keys.unknown]) {
+      expect(await verify(key)).toBe('invalid_key');
+    }
+    const { data } = await ada.client.apiKeys.list({ query: { external_id: grace } });
+    expect(data.find(({ name }) => name === 'Rich')).toMatchObject({
+      prefix: keys.rich.key.slice(0, 6),
       scopes: ['triggers:read', 'triggers:write', 'events:read'],
-      metadata: { plan: 'pro' },
+      metadata: { plan: 'pro', seats: '3' },
       expires_at: expect.any(String),
     });
+
+    const again = await shell.run([...args, '--json']);
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      imported: 0,
+      existing: 5,
+      left_out: expect.arrayContaining([{ key: keys.disabled.id, reason: 'is disabled' }]),
+    });
+    await auth.stop();
+  });
+
+  it('says what is wrong if it cannot read the keys of Better Auth', async () => {
+    const from = ['keys', 'import', '--from', 'better-auth'];
+    const at = async (...args: string[]) => (await shell.run([...from, ...args])).stderr;
+    const { adminUrl } = deployment.database;
+    expect(await at()).toMatch(/^Name a file, or a system with --from better-auth and --database URL\./);
+    expect(await at('--database', adminUrl)).toMatch(
+      /relation "apikey" does not exist\): check --database and --table\./,
+    );
+    expect(await at('--database', adminUrl, '--table', 'organization')).toMatch(
+      /^The table is not one of Better Auth's/,
+    );
   });
 
   it('names the lines that are wrong, and imports none of their call', async () => {
@@ -445,6 +514,10 @@ describe('keyledger keys import', () => {
     expect(stderr).toMatch(/^line 3: scopes\[0\] no:scope is not a scope/);
     expect(stderr).toMatch(/\nNone of these 2 keys was imported \(invalid_request, request req_\w+\)\n$/);
     expect(stderr).not.toContain(token);
+    const twice = await file('twice.csv', `name,token\nOne,${token}\n\nTwo,${token}\n`);
+    expect((await shell.run(['keys', 'import', twice, '--scope', 'no:scope'])).stderr).toMatch(
+      /^line 2: --scope no:scope is not a scope.*\nline 4: token must not be repeated: line 2 has it, too\n/,
+    );
     expect(await use(token)).toBe('invalid_key');
   });
 });

@@ -22,7 +22,8 @@ const words = new Set(code.match(/\w+/g));
 
 /** Names that the documents explain or show, and that are not ours. */
 const OF_OTHERS = {
-  'Better Auth': 'disableKeyHashing',
+  'Better Auth': 'disableKeyHashing rateLimitEnabled',
+  Unkey: 'autoApply deleted_at_m pending_migration_id remaining_requests',
   Envoy: 'allowed_client_headers allowed_headers header_mutation headers_to_add idle_timeout request_headers_to_remove',
   nginx: 'real_ip_header',
   Traefik: 'authRequestHeaders',

@@ -160,6 +160,25 @@ it('deletes once, and says so, when the response was lost', async () => {
   expect(requests.filter(({ method }) => method === 'DELETE')).toHaveLength(2);
 });
 
+it('reports a missing object to a deletion that was only rate-limited before', async () => {
+  const { id } = await ada.client.apiKeys.create(NEW);
+  await ada.client.apiKeys.delete({ params: { id } });
+  const problem = { ...(await problemOf(ada)), status: 429, code: 'rate_limited' };
+  const { keyledger, requests } = await behind((n, response) => {
+    if (n > 1) return 'pass on';
+    response.writeHead(429, { 'retry-after': '0' }).end(JSON.stringify(problem));
+    return 'done';
+  });
+  await expect(keyledger.apiKeys.delete({ params: { id } })).rejects.toMatchObject({ code: 'not_found' });
+  expect(requests).toHaveLength(2);
+});
+
+it('reports that the object is gone when a deletion with a result was lost', async () => {
+  const { id } = await ada.client.projects.create({ body: { name: 'Lost' } });
+  const { keyledger } = await behind((n) => (n === 1 ? 'lose the response' : 'pass on'));
+  await expect(keyledger.projects.delete({ params: { id } })).rejects.toMatchObject({ code: 'not_found' });
+});
+
 it('follows no redirect, which could lead the credential elsewhere', async () => {
   const elsewhere = await behind(() => 'pass on');
   const { keyledger } = await behind((_, response) => away(response, 307, { location: elsewhere.url }), { retries: 0 });
@@ -229,6 +248,20 @@ it('ends the reading of a response when its signal is aborted, also after its re
   }
   stop.abort();
   await expect(reader.read()).rejects.toMatchObject({ name: 'AbortError' });
+});
+
+it('repeats a call after an error of the connection as Bun throws it, and throws it as it throws that of Node', async () => {
+  const code = 'ECONNREFUSED';
+  let calls = 0;
+  const refused = () => {
+    calls++;
+    return Promise.reject(Object.assign(new TypeError(`${code}: Unable to connect.`), { code }));
+  };
+  const { keyledger, url } = await behind(() => 'pass on', { fetch: refused, retries: 1 });
+  const error = await keyledger.apiKeys.list().catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(NoResponse);
+  expect(error).toMatchObject({ name: 'NetworkError', origin: url, reason: code });
+  expect(calls).toBe(2);
 });
 
 it('passes on an error of the given fetch, and does not call it again', async () => {

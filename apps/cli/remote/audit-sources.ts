@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
 import type { Client } from '#libs/client/client.js';
 import { boundedBytes } from '#libs/platform/bounded-bytes.js';
@@ -9,6 +8,7 @@ import { formatTilePath, tileWidth } from '#libs/tlog/tiles.js';
 import { ChangedLeaves } from '#libs/tlog/whole-log.js';
 import { EXIT_REFUSED } from '../exit-codes.js';
 import { Failure } from './failure.js';
+import { linesOf } from './lines.js';
 
 /** An entry to verify, and its leaf hash if that was received too. */
 export interface Received {
@@ -238,19 +238,4 @@ function entryOf(line: Buffer, index: number): Received {
 
 function malformed(index: number): ChangedLeaves {
   return new ChangedLeaves(index, 1, `The line of leaf ${index} is malformed`);
-}
-
-/** Splits at line breaks alone, and keeps the bytes as they are. */
-async function* linesOf(path: string): AsyncGenerator<Buffer> {
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    let from = 0;
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10, from)) {
-      yield rest.subarray(from, end);
-      from = end + 1;
-    }
-    rest = rest.subarray(from);
-  }
-  if (rest.length > 0) yield rest;
 }

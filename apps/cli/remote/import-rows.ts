@@ -1,27 +1,50 @@
 import { createHash } from 'node:crypto';
-import type { Client } from '#libs/client/client.js';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream';
+import { CsvError, parse, type Info } from 'csv-parse';
 import { isImportable } from '#libs/api-key-format/imported-token.js';
+import type { Client } from '#libs/client/client.js';
+import { IMPORT_LIMITS } from '#libs/contract/api-key-import.js';
 import { EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
+import { linesOf } from './lines.js';
 
-/** A key as the API takes it. The API checks what the file says. */
+/** A key as the API takes it. The API checks what the source says. */
 type NewRow = Parameters<Client['apiKeys']['import']>[0]['body']['keys'][number];
 
 export interface ImportRow {
-  /** The line on which it begins, counted from 1. */
-  readonly line: number;
+  /** Where it is in the source: `line 3`. */
+  readonly place: string;
   readonly row: NewRow;
+  /** What the source or the command calls a field of the API, where it differs. */
+  readonly names: Readonly<Record<string, string>>;
 }
 
-/** Fields that a row of the file does not have itself. */
-type RowDefaults = Partial<Pick<NewRow, 'scopes' | 'environment'>>;
+/** Fields that a row does not have itself. The options of the command set them. */
+export type RowDefaults = Partial<Pick<NewRow, 'scopes' | 'environment'>>;
+
+const OPTIONS = { scopes: '--scope', environment: '--environment' };
 
 type Fields = Record<string, unknown>;
 
-/** @throws Failure that names the line */
-export function importRows(text: string, format: 'csv' | 'jsonl', defaults: RowDefaults): ImportRow[] {
-  const lines = format === 'csv' ? rowsOfCsv(text) : rowsOfJson(text);
-  return lines.map(({ line, fields }) => ({ line, row: { ...defaults, ...withHash(fields, line) } as NewRow }));
+/**
+ * Reads the rows of a file as they come, so that the file may have any length.
+ * @throws Failure that names the line
+ */
+export async function* importRows(
+  file: string,
+  format: 'csv' | 'jsonl',
+  defaults: RowDefaults,
+): AsyncGenerator<ImportRow> {
+  for await (const { line, fields } of format === 'csv' ? rowsOfCsv(file) : rowsOfJson(file)) {
+    const names = { ...namesOf(defaults, fields), ...('token' in fields && { hash: 'token' }) };
+    yield { place: `line ${line}`, row: { ...defaults, ...withHash(fields, line) } as NewRow, names };
+  }
+}
+
+/** The options that set fields which the row does not have. */
+export function namesOf(defaults: RowDefaults, fields: object): Record<string, string> {
+  return Object.fromEntries(Object.entries(OPTIONS).filter(([field]) => field in defaults && !(field in fields)));
 }
 
 /** A token never leaves this machine. */
@@ -47,13 +70,24 @@ interface ReadRow {
   readonly fields: Fields;
 }
 
-function rowsOfJson(text: string): ReadRow[] {
-  return text.split('\n').flatMap((content, index) => {
-    if (content.trim() === '') return [];
-    const fields = objectIn(content);
-    if (!fields) throw faultIn(index + 1, 'is not a JSON object');
-    return [{ line: index + 1, fields }];
-  });
+/** No row that fits into a call is longer. */
+const MOST_BYTES = IMPORT_LIMITS.bytes;
+const TOO_LONG = `is longer than ${MOST_BYTES / 1024} KiB`;
+
+async function* rowsOfJson(file: string): AsyncGenerator<ReadRow> {
+  let line = 0;
+  try {
+    for await (const bytes of linesOf(file, MOST_BYTES)) {
+      line++;
+      const content = bytes.toString();
+      if (content.trim() === '') continue;
+      const fields = objectIn(content);
+      if (!fields) throw faultIn(line, 'is not a JSON object');
+      yield { line, fields };
+    }
+  } catch (error) {
+    throw error instanceof RangeError ? faultIn(line + 1, TOO_LONG) : error;
+  }
 }
 
 function objectIn(text: string): Fields | undefined {
@@ -84,10 +118,13 @@ function listIn(text: string): string[] {
   return text.split(/[\s,;]+/).filter(Boolean);
 }
 
-function rowsOfCsv(text: string): ReadRow[] {
-  const [head, ...rows] = recordsOf(text);
-  const names = head?.cells.map((name) => name.trim()) ?? [];
-  return rows.map(({ line, cells }) => {
+async function* rowsOfCsv(file: string): AsyncGenerator<ReadRow> {
+  let names: readonly string[] | undefined;
+  for await (const { line, cells } of recordsOf(file)) {
+    if (!names) {
+      names = cells.map((name) => name.trim());
+      continue;
+    }
     if (cells.length !== names.length) {
       throw faultIn(line, `has ${cells.length} cells, and the first line has ${names.length}`);
     }
@@ -98,32 +135,33 @@ function rowsOfCsv(text: string): ReadRow[] {
       if (value === undefined || Number.isNaN(value)) throw faultIn(line, `has no valid ${name}`);
       return [[name, value]];
     });
-    return { line, fields: Object.fromEntries(said) as Fields };
-  });
-}
-
-interface CsvRecord {
-  readonly line: number;
-  readonly cells: string[];
-}
-
-/** CSV (RFC 4180), also with LF alone and after a byte order mark. */
-function recordsOf(text: string): CsvRecord[] {
-  const records: CsvRecord[] = [];
-  const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y;
-  let line = 1;
-  let current: CsvRecord = { line, cells: [] };
-  cell.lastIndex = text.startsWith('\uFEFF') ? 1 : 0;
-  while (cell.lastIndex < text.length) {
-    const found = cell.exec(text);
-    if (!found) throw faultIn(line, 'is not CSV: a quote is missing, or has to be doubled');
-    const [whole, quoted, plain, end] = found;
-    current.cells.push(quoted === undefined ? plain! : quoted.replaceAll('""', '"'));
-    line += whole.split('\n').length - 1;
-    if (end === ',' && cell.lastIndex === text.length) current.cells.push('');
-    if (end === ',' && cell.lastIndex < text.length) continue;
-    if (current.cells.length > 1 || current.cells[0] !== '') records.push(current);
-    current = { line, cells: [] };
+    yield { line, fields: Object.fromEntries(said) as Fields };
   }
-  return records;
+}
+
+const CSV = {
+  bom: true,
+  info: true,
+  record_delimiter: ['\r\n', '\n'],
+  skip_empty_lines: true,
+  // The error of the library does not say what to do.
+  relax_column_count: true,
+  max_record_size: MOST_BYTES,
+};
+
+async function* recordsOf(file: string): AsyncGenerator<{ readonly line: number; readonly cells: readonly string[] }> {
+  const parser = parse(CSV);
+  // The parser passes an error of the file on.
+  pipeline(createReadStream(file), parser, () => undefined);
+  try {
+    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: Info }>) {
+      const inside = record.join('').split('\n').length - 1;
+      yield { line: info.lines - inside, cells: record };
+    }
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    const line = (error as CsvError & Partial<Info>).lines ?? parser.info.lines;
+    if (error.code === 'CSV_MAX_RECORD_SIZE') throw faultIn(line, TOO_LONG);
+    throw faultIn(line, 'is not CSV: a quote is missing, or has to be doubled');
+  }
 }

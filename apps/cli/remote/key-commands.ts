@@ -102,12 +102,16 @@ function addKeyImport(keys: Command, host: CommandProcess): void {
   keys
     .command('import')
     .description('import keys of another system by the SHA-256 of their tokens, which go on working')
-    .argument('<FILE>', 'a row for each key, as CSV or as JSON Lines')
+    .argument('[FILE]', 'a row for each key, as CSV or as JSON Lines')
     .addOption(choice('--format <FORMAT>', 'what the file is (default: as its name says)', ['csv', 'jsonl']))
+    .addOption(choice('--from <SYSTEM>', 'instead of a file: read the keys of this system', ['better-auth']))
+    .option('--database <URL>', 'the PostgreSQL database of that system, which is only read')
+    .option('--table <TABLE>', 'its table of keys', 'apikey')
+    .option('--reference <ID>', 'only keys of this user or organization of that system; repeat it for more', collect)
     .addOption(organizationOption('the organization of the keys (default: your own)'))
     .option('--scope <SCOPE>', 'a scope of the keys whose rows have none; repeat it for more', collect)
     .addOption(choice('--environment <ENVIRONMENT>', 'the environment of the keys whose rows have none', ENVIRONMENTS))
-    .addOption(new Option('--dry-run', 'check the file, and import nothing'))
+    .addOption(new Option('--dry-run', 'check everything, and import nothing'))
     .addOption(jsonOption('print what became of each key, for programs'))
     .addHelpText(
       'after',
@@ -116,10 +120,11 @@ Fields: hash (hexadecimal digits, base64 or base64url) or token, which is hashed
 API: scopes, prefix, external_id, expires_at and so on. In CSV, lists have spaces between their entries, and metadata and
 rate_limits are JSON. A key that is there already stays as it is, so the command can be repeated.
 
-  keyledger keys import keys.csv --scope triggers:read --dry-run`,
+  keyledger keys import keys.csv --scope triggers:read --dry-run
+  keyledger keys import --from better-auth --database postgres://reader@db.example.com/app --dry-run`,
     )
     .action(
-      remote(async (file: string, options: ImportKeysOptions) =>
+      remote(async (file: string | undefined, options: ImportKeysOptions) =>
         (await import('./key-import.js')).importKeys(file, options, host),
       ),
     );

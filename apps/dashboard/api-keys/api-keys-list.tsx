@@ -85,6 +85,8 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
   const loadMore = useCallback(() => void fetchNextPage(), [fetchNextPage]);
   const create = manages && <CreateButton label={createLabel} onClick={openCreation} />;
   const filtered = isFiltered(search, withinProject);
+  // Neither before the list is read nor while it changes from one filter to another.
+  const isEmpty = !filtered && !list.isPlaceholderData && list.data?.pages[0]?.total === 0;
   const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false });
   const List = isWide ? KeysTable : KeysCards;
   const { sort = '-created_at' } = search;
@@ -92,17 +94,10 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
   return (
     <>
       <PageHeader title={title} description={description ?? describeList(organization)} actions={create} />
-      <KeyFilters
-        organizationId={organization.id}
-        search={search}
-        onChange={(changes) => onSearch(changes, 'search' in changes)}
-        busy={list.isPlaceholderData}
-        withinProject={withinProject}
-      />
-      <KeysToReview organizationId={organization.id} {...{ projectId, search, onSearch }} />
+      {!isEmpty && <Filters {...{ organization, projectId, search, onSearch }} busy={list.isPlaceholderData} />}
       {list.error && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
       {list.isPending && <ListSkeleton />}
-      {list.data && (
+      {list.data && !isEmpty && (
         <ListHead {...{ total, filtered }}>
           {!isWide && <SortSelect sort={sort} onSort={onSort} />}
           {total > 0 && <ExportKeys organizationId={organization.id} {...{ search, owners, projectNames }} />}
@@ -132,6 +127,25 @@ function CreateButton({ label, onClick }: { readonly label: string; readonly onC
     <Button leftSection={<IconPlus size={16} />} onClick={onClick} aria-keyshortcuts="c">
       {label}
     </Button>
+  );
+}
+
+interface FiltersProps extends Pick<KeysListProps, 'organization' | 'projectId' | 'search' | 'onSearch'> {
+  readonly busy: boolean;
+}
+
+function Filters({ organization: { id }, projectId, search, onSearch, busy }: FiltersProps) {
+  return (
+    <>
+      <KeyFilters
+        organizationId={id}
+        search={search}
+        onChange={(changes) => onSearch(changes, 'search' in changes)}
+        busy={busy}
+        withinProject={projectId !== undefined}
+      />
+      <KeysToReview organizationId={id} {...{ projectId, search, onSearch }} />
+    </>
   );
 }
 

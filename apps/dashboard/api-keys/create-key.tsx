@@ -1,4 +1,15 @@
-import { Button, Collapse, Group, SegmentedControl, Select, Stack, Text, TextInput, Input } from '@mantine/core';
+import {
+  Anchor,
+  Button,
+  Collapse,
+  Group,
+  SegmentedControl,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+  Input,
+} from '@mantine/core';
 import { useForm, type FormErrors, type UseFormReturnType } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { IconChevronDown } from '@tabler/icons-react';
@@ -25,6 +36,7 @@ import {
   expiryOf,
   expiryPresets,
   keyErrors,
+  mayNeverExpire,
   problemsOfNew,
   tomorrow,
   type NewKeyForm,
@@ -110,8 +122,8 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
           {...form.getInputProps('name')}
         />
         <PlaceFields form={form} organizationId={organization.id} projectId={projectId} />
-        <ScopesField organization={organization} mayBeEmpty {...fieldProps(form, 'scopes')} />
-        <ExpiryField form={form} />
+        <ScopesField organization={organization} isNewKey {...fieldProps(form, 'scopes')} />
+        <ExpiryField form={form} mayBeNever={mayNeverExpire(policy)} />
         <DomainsField {...fieldProps(form, 'allowed_domains')} />
         {form.values.allowed_domains.length > 0 && (
           <PublicScopesField scopes={form.values.scopes} {...fieldProps(form, 'public_scopes')} />
@@ -181,8 +193,13 @@ function PlaceFields({ form, organizationId, projectId }: PlaceProps) {
   );
 }
 
-function ExpiryField({ form }: FieldsProps) {
+interface ExpiryProps extends FieldsProps {
+  readonly mayBeNever: boolean;
+}
+
+function ExpiryField({ form, mayBeNever }: ExpiryProps) {
   const { expiry } = form.values;
+  const { onChange } = form.getInputProps('expiry');
   const end = expiryOf(form.values, new Date(useNow()));
   return (
     <Stack gap={6}>
@@ -193,7 +210,7 @@ function ExpiryField({ form }: FieldsProps) {
           data={Object.entries(expiryPresets).map(([value, label]) => ({ value, label }))}
           value={expiry}
           error={form.errors['expiry']}
-          onChange={(value) => form.getInputProps('expiry').onChange(value)}
+          onChange={(value) => onChange(value)}
         />
         {expiry === 'custom' && (
           <TextInput type="date" label="Date" min={tomorrow()} {...form.getInputProps('expiry_date')} />
@@ -202,7 +219,12 @@ function ExpiryField({ form }: FieldsProps) {
       <Text size="xs" c="dimmed">
         {end ? (
           <>
-            The key stops working on <Time at={end.toISOString()} exact />.
+            The key stops working on <Time at={end.toISOString()} exact />.{' '}
+            {mayBeNever && (
+              <Anchor component="button" type="button" inherit onClick={() => onChange('never')}>
+                Let it never expire
+              </Anchor>
+            )}
           </>
         ) : (
           'The key works until it is revoked or deleted.'

@@ -46,7 +46,6 @@ export function AddressesField(props: FieldProps<readonly string[]>) {
 }
 
 interface PublicScopesProps extends FieldProps<readonly string[] | null> {
-  /** The scopes of the key. An empty list means all scopes. */
   readonly scopes: readonly string[];
 }
 
@@ -54,7 +53,7 @@ interface PublicScopesProps extends FieldProps<readonly string[] | null> {
 export function PublicScopesField({ value, onChange, scopes, error, disabled }: PublicScopesProps) {
   const registered = useQuery(scopesQuery);
   const application = applicationScopes(registered.data ?? []);
-  const possible = application.filter((scope) => scopes.length === 0 || isCovered(scopes, scope));
+  const possible = application.filter((scope) => isCovered(scopes, scope));
   return (
     <Stack gap={6}>
       <Switch

@@ -5,6 +5,7 @@ import {
   creationOf,
   emptyKey,
   expiryOf,
+  mayNeverExpire,
   patchOf,
   problemsOf,
   defaultsBy,
@@ -19,6 +20,7 @@ const settings: SettingsForm = { ...emptyKey, name: 'Checkout', scopes: ['a:read
 const newKey: NewKeyForm = {
   ...emptyKey,
   name: 'Checkout',
+  scopes: ['a:read'],
   environment: 'live',
   project_id: null,
   expiry: 'never',
@@ -54,10 +56,13 @@ describe('a form after another user’s change', () => {
 });
 
 describe('a new key', () => {
-  it('has no scopes and no expiry unless they are chosen', () => {
+  it('needs a scope, and expires in 90 days unless its user chooses another time', () => {
+    const { expiry } = defaultsBy(NO_KEY_POLICY);
+    expect(creationOf({ ...newKey, expiry }, ORGANIZATION)).toHaveProperty('expires_in_days', 90);
+    expect(problemsOfNew(newKey, NO_KEY_POLICY)).toEqual({});
+    expect(problemsOfNew({ ...newKey, scopes: [] }, NO_KEY_POLICY)).toEqual({ scopes: 'Choose at least one scope' });
     const body = creationOf(newKey, ORGANIZATION);
-    expect(body).toMatchObject({ name: 'Checkout', organization_id: ORGANIZATION, environment: 'live' });
-    expect(body).not.toHaveProperty('scopes');
+    expect(body).toMatchObject({ name: 'Checkout', organization_id: ORGANIZATION, scopes: ['a:read'] });
     expect(body).not.toHaveProperty('expires_in_days');
     expect(body).not.toHaveProperty('public_scopes');
   });
@@ -81,7 +86,13 @@ describe('a new key', () => {
     };
     expect(defaultsBy(policy)).toEqual({ environment: 'live', expiry: '30' });
     expect(defaultsBy({ ...policy, max_lifetime_days: 3 }).expiry).toBe('custom');
-    expect(defaultsBy({ ...NO_KEY_POLICY, require_expiry: true }).expiry).toBe('365');
+    expect(defaultsBy({ ...NO_KEY_POLICY, require_expiry: true }).expiry).toBe('90');
+    expect(defaultsBy({ ...NO_KEY_POLICY, max_lifetime_days: 365 }).expiry).toBe('90');
+    expect([policy, { ...NO_KEY_POLICY, require_expiry: true }, NO_KEY_POLICY].map(mayNeverExpire)).toEqual([
+      false,
+      false,
+      true,
+    ]);
     const wrong = { ...newKey, environment: 'test' as const, expiry: '90' as const };
     expect(Object.keys(problemsOfNew(wrong, policy))).toEqual(['expiry', 'environment', 'allowed_ips']);
     expect(problemsOfNew({ ...newKey, expiry: '30', allowed_ips: ['10.0.0.1'] }, policy)).toEqual({});

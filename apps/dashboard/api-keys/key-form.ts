@@ -108,12 +108,11 @@ export function patchOf(base: SettingsForm, own: SettingsForm): RouteInput<typeo
 }
 
 export function creationOf(form: NewKeyForm, organizationId: string): RouteInput<typeof createApiKey>['body'] {
-  const { scopes, public_scopes, ...body } = bodyOf(form);
+  const { public_scopes, ...body } = bodyOf(form);
   return {
     ...body,
     organization_id: organizationId,
     environment: form.environment,
-    ...(scopes.length > 0 && { scopes }),
     ...(public_scopes && { public_scopes }),
     ...(form.project_id && { project_id: form.project_id }),
     ...(form.expiry !== 'never' && { expires_in_days: daysUntilExpiry(form) }),
@@ -200,6 +199,7 @@ export function problemsOfNew(form: NewKeyForm, policy: KeyPolicy): Record<strin
       breachesOf(policy, key).map(({ rule, message }) => [fieldOf[rule], `By the key policy, the key ${message}`]),
     ),
     ...problemsOf(form),
+    ...(form.scopes.length === 0 && { scopes: 'Choose at least one scope' }),
     ...(!(days >= 1 && days <= MOST_DAYS) && { expiry_date: 'Choose a date from tomorrow on, within ten years' }),
   };
 }
@@ -217,10 +217,13 @@ export function networkProblem(text: string): string | undefined {
   return Network.safeParse(text).error?.issues[0]?.message;
 }
 
-/** The longest expiry of the form that the key policy allows; never if it demands none. */
-function defaultExpiry({ require_expiry: required, max_lifetime_days: most }: KeyPolicy): Expiry {
-  if (!required && most === null) return 'never';
-  return (['365', '90', '30', '7'] as const).find((days) => Number(days) <= (most ?? 365)) ?? 'custom';
+export function mayNeverExpire({ require_expiry: required, max_lifetime_days: most }: KeyPolicy): boolean {
+  return !required && most === null;
+}
+
+/** 90 days, or as many as the form and the key policy allow. */
+function defaultExpiry({ max_lifetime_days: most }: KeyPolicy): Expiry {
+  return (['90', '30', '7'] as const).find((days) => most === null || Number(days) <= most) ?? 'custom';
 }
 
 /** What a new key has at first: the key policy may not allow the usual choices. */

@@ -133,7 +133,7 @@ function Fields({ organization, form }: FieldsProps) {
       {policy && <KeyPolicyHint policy={policy} />}
       <TextInput label="Name" maxLength={100} {...form.getInputProps('name')} />
       <KeyTextFields form={form} />
-      <ScopesField organization={organization} mayBeEmpty={false} {...fieldProps(form, 'scopes')} />
+      <ScopesField organization={organization} {...fieldProps(form, 'scopes')} />
       <TextInput
         type="datetime-local"
         label="Expires"

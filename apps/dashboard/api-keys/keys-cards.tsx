@@ -10,7 +10,7 @@ import type { RowSelection } from './key-selection.js';
 import { SelectKey } from './select-key.js';
 import { useRowsInSight } from './use-key-list.js';
 
-const CARD_HEIGHT = 118;
+const CARD_HEIGHT = 138;
 
 /** Shows the keys as cards if there is no room for the columns of the table. */
 export function KeysCards({ stale, ...props }: KeysProps) {
@@ -92,12 +92,18 @@ const Card = memo(function Card({ apiKey, project, days, owner, index, ...props 
         <PublicKeyCell apiKey={apiKey} />
       </Group>
       <Group gap="xs" justify="space-between" wrap="nowrap">
-        <Text size="xs" c="dimmed" truncate>
-          Used <Time at={apiKey.last_used_at} otherwise="never" /> · Created <Time at={apiKey.created_at} />
-          {owner && ` by ${owner}`}
-          <EndInShort apiKey={apiKey} />
+        <Text size="xs" c="dimmed">
+          Used <Time at={apiKey.last_used_at} otherwise="never" />
         </Text>
         <UsesCell apiKey={apiKey} days={days} />
+      </Group>
+      <Group gap="xs" justify="space-between" wrap="nowrap">
+        {/* The name of the owner alone may be cut. */}
+        <Text size="xs" c="dimmed" truncate>
+          Created <Time at={apiKey.created_at} />
+          {owner && ` by ${owner}`}
+        </Text>
+        <EndInShort apiKey={apiKey} />
       </Group>
     </>
   );
@@ -107,9 +113,8 @@ function EndInShort({ apiKey }: { readonly apiKey: ApiKey }) {
   const end = endOf(apiKey);
   if (!end && !apiKey.expires_at) return null;
   return (
-    <>
-      {end ? ' · Ended ' : ' · Ends '}
-      <Time at={end ?? apiKey.expires_at} />
-    </>
+    <Text size="xs" c="dimmed" flex="none">
+      {end ? 'Ended' : 'Ends'} <Time at={end ?? apiKey.expires_at} />
+    </Text>
   );
 }

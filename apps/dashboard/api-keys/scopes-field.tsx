@@ -1,4 +1,4 @@
-import { Alert, Checkbox, Group, Input, Pill, Skeleton, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Checkbox, Group, Input, Pill, Skeleton, Stack, Text, TextInput } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useId, useState, type ReactNode } from 'react';
@@ -6,16 +6,7 @@ import type { Organization } from '#libs/contract/organizations.js';
 import { scopesQuery } from '../organization/scopes.js';
 import { useMe } from '../session/me.js';
 import type { RegisteredScope } from './api-keys.js';
-import {
-  grantable,
-  groupScopes,
-  isCovered,
-  scopesByDefault,
-  searchScopes,
-  toggleScope,
-  type ScopeGroup,
-} from './scopes.js';
-import { listed } from '../ui/format.js';
+import { allScopes, grantable, groupScopes, isCovered, searchScopes, toggleScope, type ScopeGroup } from './scopes.js';
 
 interface Props {
   readonly organization: Organization;
@@ -23,8 +14,7 @@ interface Props {
   readonly onChange: (scopes: string[]) => void;
   readonly error?: ReactNode;
   readonly disabled?: boolean;
-  /** Whether the list may be empty, which means all scopes. Only for a new key. */
-  readonly mayBeEmpty: boolean;
+  readonly isNewKey?: boolean;
 }
 
 export function ScopesField(props: Props) {
@@ -33,7 +23,7 @@ export function ScopesField(props: Props) {
   return <Scopes {...props} registered={scopes.data} />;
 }
 
-function Scopes({ organization, value, onChange, error, disabled = false, mayBeEmpty, registered }: ScopesProps) {
+function Scopes({ organization, value, onChange, error, disabled = false, isNewKey, registered }: ScopesProps) {
   const me = useMe();
   const [search, setSearch] = useState('');
   const errorId = useId();
@@ -58,14 +48,19 @@ function Scopes({ organization, value, onChange, error, disabled = false, mayBeE
       errorProps={{ id: errorId }}
     >
       <Stack gap="xs" mt={4} role="group" aria-label="Scopes" aria-describedby={error ? errorId : undefined}>
-        <TextInput
-          type="search"
-          aria-label="Search the scopes"
-          placeholder="Search the scopes"
-          leftSection={<IconSearch size={16} />}
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
-        />
+        <Group gap="xs" wrap="nowrap">
+          <TextInput
+            flex={1}
+            type="search"
+            aria-label="Search the scopes"
+            placeholder="Search the scopes"
+            leftSection={<IconSearch size={16} />}
+            value={search}
+            onChange={(event) => setSearch(event.currentTarget.value)}
+            error={Boolean(error)}
+          />
+          {isNewKey && <AllScopes all={allScopes(registered, own)} {...{ value, onChange }} />}
+        </Group>
         {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keyboard users must be able to scroll it */}
         <div className="scopes-field" role="region" aria-label="Available scopes" tabIndex={0}>
           {groups.map((group) => (
@@ -73,12 +68,16 @@ function Scopes({ organization, value, onChange, error, disabled = false, mayBeE
           ))}
           {groups.length === 0 && (
             <Text c="dimmed" p="sm">
-              No scope found.
+              {search ? 'No scope found.' : 'You cannot give any scope to a key of this organization.'}
             </Text>
           )}
         </div>
         {value.length > 0 && <Chosen {...choice} />}
-        {value.length === 0 && mayBeEmpty && <NoneChosen registered={registered} own={own} />}
+        {isNewKey && isCovered(value, 'api-keys:manage') && (
+          <Alert color="yellow" p="xs">
+            Anyone with this key can create other keys.
+          </Alert>
+        )}
       </Stack>
     </Input.Wrapper>
   );
@@ -86,6 +85,20 @@ function Scopes({ organization, value, onChange, error, disabled = false, mayBeE
 
 interface ScopesProps extends Props {
   readonly registered: readonly RegisteredScope[];
+}
+
+interface AllScopesProps extends Pick<Props, 'value' | 'onChange'> {
+  readonly all: string[];
+}
+
+/** Chooses every scope by its name, so the key does not get scopes of the future. */
+function AllScopes({ all, value, onChange }: AllScopesProps) {
+  const areChosen = all.every((scope) => isCovered(value, scope));
+  return (
+    <Button variant="default" disabled={all.length === 0} onClick={() => onChange(areChosen ? [] : all)}>
+      {areChosen ? 'Choose none' : 'Choose all'}
+    </Button>
+  );
 }
 
 interface ChoiceProps {
@@ -155,19 +168,5 @@ function Chosen({ value, disabled, onToggle }: Omit<ChoiceProps, 'own'>) {
         </Pill>
       ))}
     </Group>
-  );
-}
-
-interface NoneChosenProps {
-  readonly registered: readonly RegisteredScope[];
-  readonly own: readonly string[];
-}
-
-function NoneChosen({ registered, own }: NoneChosenProps) {
-  return (
-    <Alert color="yellow" p="xs" title="No scope chosen: the key gets all scopes that you may grant">
-      Not recommended. The scopes are {listed(scopesByDefault(registered, own))}.
-      {isCovered(own, 'api-keys:manage') && ' Anyone with such a key can create other keys.'}
-    </Alert>
   );
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { builtInScopes } from '#libs/contract/scopes.js';
 import type { RegisteredScope } from './api-keys.js';
-import { grantable, groupScopes, isCovered, scopesByDefault, searchScopes, toggleScope } from './scopes.js';
+import { allScopes, grantable, groupScopes, isCovered, searchScopes, toggleScope } from './scopes.js';
 
 const registered: RegisteredScope[] = [
   ...Object.entries(builtInScopes).map(([scope, description]) => ({ scope, kind: 'management' as const, description })),
@@ -26,7 +26,7 @@ describe('the scopes that a user may give to a key', () => {
   it('are for a developer the scopes of the role and the application scopes', () => {
     const own = grantable(registered, { role: 'developer', scope_ceiling: null }, false);
     expect(isCovered(own, 'audit:read')).toBe(false);
-    expect(scopesByDefault(registered, own)).toEqual([
+    expect(allScopes(registered, own)).toEqual([
       'organizations:read',
       'api-keys:manage',
       'api-keys:read',
@@ -39,7 +39,7 @@ describe('the scopes that a user may give to a key', () => {
 
   it('stay below the ceiling of the organization', () => {
     const own = grantable(registered, { role: 'owner', scope_ceiling: ['triggers:*'] }, false);
-    expect(scopesByDefault(registered, own)).toEqual(['triggers:read', 'triggers:write']);
+    expect(allScopes(registered, own)).toEqual(['triggers:read', 'triggers:write']);
     expect(isCovered(own, 'events:read')).toBe(false);
   });
 });

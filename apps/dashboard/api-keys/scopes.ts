@@ -28,8 +28,8 @@ export function applicationScopes(registered: readonly RegisteredScope[]): strin
   return registered.filter(({ kind }) => kind === 'application').map(({ scope }) => scope);
 }
 
-/** The scopes of a new key if the request names none: see the contract of `POST /api/v1/api-keys`. */
-export function scopesByDefault(registered: readonly RegisteredScope[], own: readonly string[]): string[] {
+/** Every scope that the user may give to a key of an organization, by its name. */
+export function allScopes(registered: readonly RegisteredScope[], own: readonly string[]): string[] {
   return registered.map(({ scope }) => scope).filter((scope) => !isDeploymentScope(scope) && isCovered(own, scope));
 }
 

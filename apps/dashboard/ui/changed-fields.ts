@@ -1,7 +1,7 @@
 import { useMemo, useRef, type RefObject } from 'react';
 
 /** What the user could lose. A search and a typed confirmation are no input of a form, so they may be lost. */
-const FIELDS = 'input:not([role="searchbox"], [data-confirmation]), textarea, select';
+const FIELDS = 'input:not([type="search"], [role="searchbox"], [data-confirmation]), textarea, select';
 
 type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 

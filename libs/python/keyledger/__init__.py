@@ -1,1 +1,4 @@
-"""Keyledger for Python. `keyledger.verify` verifies the API keys of requests to your API."""
+"""Keyledger for Python.
+
+`keyledger.client` calls the whole API, and `keyledger.verify` verifies the API keys of requests to your API.
+"""

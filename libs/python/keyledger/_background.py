@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -20,6 +21,28 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     except BaseException:
         future.cancel()
         raise
+
+
+def each(items: AsyncGenerator[Result, None]) -> Iterator[Result]:
+    """Yields the items of an asynchronous generator, which runs in the background while it is asked for one."""
+
+    async def read() -> Result:
+        return await anext(items)
+
+    async def end() -> None:
+        await items.aclose()
+
+    try:
+        while True:
+            try:
+                item = run(read())
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        # At the end of the process, the thread has ended.
+        if not sys.is_finalizing():
+            run(end())
 
 
 def _started() -> asyncio.AbstractEventLoop:

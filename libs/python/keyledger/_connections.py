@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import json
 import socket
 import ssl
 from collections.abc import Coroutine
@@ -57,9 +58,27 @@ async def within(seconds: float, coroutine: Coroutine[Any, Any, Result]) -> Resu
     return task.result()
 
 
-def is_redirect(response: httpx.Response) -> bool:
+def is_redirect(status: int) -> bool:
     """No redirect is followed: it could lead the credential and the body to another server."""
-    return response.status_code in (301, 302, 303, 307, 308)
+    return status in (301, 302, 303, 307, 308)
+
+
+async def read_bounded(response: httpx.Response, most: int) -> bytes | None:
+    """None if it is longer than this number of bytes."""
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > most:
+            return None
+    return bytes(body)
+
+
+def parsed(body: bytes | None) -> Any:
+    """None if it is not JSON."""
+    try:
+        return None if body is None else json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def reason_of(error: BaseException) -> str:

@@ -9,7 +9,8 @@ def checked_base(base_url: str) -> str:
     """Returns the address without a final slash."""
     try:
         url = httpx.URL(base_url)
-        is_plain = url.scheme in ("http", "https") and url.host and not set(base_url) & set("?#@")
+        is_server = url.scheme in ("http", "https") and url.host
+        is_plain = is_server and not url.userinfo and not re.search(r"[?#\s]", base_url)
     except (TypeError, httpx.InvalidURL):
         is_plain = False
     if not is_plain:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from types import UnionType
-from typing import Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 Check = Callable[[object], bool]
 
@@ -18,11 +18,11 @@ def _check_of(shape: Any) -> Check:
     if is_typeddict(shape):
         return _check_of_fields(shape)
     origin, args = get_origin(shape), get_args(shape)
-    if origin is UnionType:
+    if origin is UnionType or origin is Union:
         members = [_check_of(member) for member in args]
         return lambda value: any(check(value) for check in members)
     if origin is Literal:
-        return lambda value: isinstance(value, str) and value in args
+        return lambda value: isinstance(value, str | bool) and value in args
     if origin is list:
         item = _check_of(args[0])
         return lambda value: isinstance(value, list) and all(item(each) for each in value)

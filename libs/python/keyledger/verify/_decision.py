@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .._models import RateLimitStatus, VerificationApiKey
 from .._problems import PROBLEMS
+from ..types import RateLimitStatus, VerificationApiKey
 
 Caller = VerificationApiKey
 """The key of a request. `organization_id` is its owner, and `project_id` the project that it is limited to."""

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .._reserved import CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES
+
 Header = Callable[[str], str | None]
 """Returns the value of a header by its name in lower case, with commas between the values of a repeated one."""
 
@@ -43,16 +45,20 @@ SEVERAL = NoKey("multiple_credentials")
 
 def checked_place(credential: str) -> Place | None:
     """None for `either`."""
-    found = re.fullmatch(r"([a-z0-9]+(?:-[a-z0-9]+)*)(?::([a-z0-9]+(?:-[a-z0-9]+)*))?", credential.lower(), re.ASCII)
-    if credential.lower() == "either":
+    text = credential.lower() if isinstance(credential, str) else ""
+    if text == "either":
         return None
-    # What is behind these schemes is not the key as it was issued.
-    if found is None or len(credential) > 60 or found[2] in ("basic", "digest"):
+    found = re.fullmatch(r"([a-z0-9]+(?:-[a-z0-9]+)*)(?::([a-z0-9]+(?:-[a-z0-9]+)*))?", text, re.ASCII)
+    if found is None or len(credential) > 60 or _is_reserved(found[1]) or found[2] in CODED_SCHEMES:
         raise TypeError(
             "credential must be either, the name of a header that can hold a key, or its name and a scheme such as "
             "authorization:token."
         )
     return Place(found[1], found[2] or ("bearer" if found[1] == "authorization" else None))
+
+
+def _is_reserved(header: str) -> bool:
+    return header in RESERVED_HEADERS or any(f"{header}-".startswith(f"{prefix}-") for prefix in RESERVED_PREFIXES)
 
 
 def read_sent_key(place: Place | None, header: Header) -> SentKey | NoKey:

@@ -7,15 +7,15 @@ from typing import Any, cast
 import httpx
 
 from .._background import run
-from .._connections import Connections, is_redirect, reason_of, within
-from .._models import Verification
+from .._connections import Connections, is_redirect, parsed, read_bounded, reason_of, within
 from .._settings import checked_base, is_header_value
 from .._shapes import conforms
+from ..types import Verification
 from ._decision import Accepted, Decision, Rejected, rate_limit_headers, rejected, unavailable
 from ._request import IncomingRequest, Requirement, described
 from ._sent_key import NoKey, checked_place, read_sent_key
 
-# A response of Keyledger has less than 10,000 characters.
+# The response to a verification has less than 10,000 bytes.
 MAX_RESPONSE = 100_000
 
 NOT_OURS = "the response is not one of Keyledger"
@@ -89,9 +89,9 @@ class _BaseVerifier:
     async def _send(self, question: bytes) -> Verification:
         client = self._connections.client
         async with client.stream("POST", self._url, content=question, headers=self._headers) as response:
-            if is_redirect(response):
+            if is_redirect(response.status_code):
                 raise Unavailable("unexpected redirect")
-            value = await _json_of(response)
+            value = parsed(await read_bounded(response, MAX_RESPONSE))
             if not response.is_success:
                 raise Unavailable(_reason_of_response(response.status_code, value), response.headers.get("retry-after"))
         if not conforms(value, Verification):
@@ -154,19 +154,6 @@ class Verifier(_BaseVerifier):
             return question if isinstance(question, Rejected) else self._decide(run(self._ask(question)), requirement)
         except Exception as error:
             return self._fail(error)
-
-
-async def _json_of(response: httpx.Response) -> Any:
-    """None if it is not JSON, or too long."""
-    text = bytearray()
-    async for part in response.aiter_bytes():
-        text += part
-        if len(text) > MAX_RESPONSE:
-            return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _reason_of_response(status: int, value: Any) -> str:
