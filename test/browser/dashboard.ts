@@ -27,6 +27,8 @@ export interface Dashboard extends Deployment {
    * than half of the CPU time.
    */
   open(page: Page, path: string): Promise<void>;
+  /** Loads this path, also if {@link Dashboard.open} would move there. */
+  load(page: Page, path: string): Promise<void>;
 }
 
 /**
@@ -52,15 +54,18 @@ export async function startDashboard(env: Record<string, string> = {}, locale = 
     return page;
   };
   const loaded = new Set<string>();
-  const open = async (page: Page, path: string) => {
-    const kind = path.replace(/\?.*/, '').replaceAll(/\/[a-z]+_\w+/g, '/:id');
-    if (loaded.has(kind) && (await isInApplication(page))) return moveAfresh(page, path);
-    loaded.add(kind);
+  const load = async (page: Page, path: string) => {
+    loaded.add(kindOf(path));
     await page.goto(path);
+  };
+  const open = async (page: Page, path: string) => {
+    if (loaded.has(kindOf(path)) && (await isInApplication(page))) return moveAfresh(page, path);
+    await load(page, path);
   };
   return {
     ...deployment,
     open,
+    load,
     async visit(path) {
       const page = await nextPage();
       await page.goto(path);
@@ -104,6 +109,8 @@ function watch(page: Page, origin: string): void {
     if (!request.url().startsWith(origin)) complain(`a request to ${request.url()}`);
   });
 }
+
+const kindOf = (path: string) => path.replace(/\?.*/, '').replaceAll(/\/[a-z]+_\w+/g, '/:id');
 
 const isInApplication = (page: Page) => page.evaluate<boolean>('"__TSR_ROUTER__" in window');
 
@@ -164,17 +171,21 @@ export async function until(expectation: () => void | Promise<void>): Promise<vo
 }
 
 const MODAL = '[aria-modal="true"]';
+/** A third of the elements of most pages. */
+const SIDEBAR = '.mantine-AppShell-navbar';
 
 /**
  * Checks the page with axe: all rules in the light scheme, and the rules about colours in the dark one. While a dialog is
  * open, checks only the dialog. Check the page behind it before or after.
+ * @param withSidebar also checks the sidebar, which is the same on each page: every-page.spec.ts checks it once
  */
-export async function expectAccessible(page: Page): Promise<void> {
+export async function expectAccessible(page: Page, withSidebar = false): Promise<void> {
   // What a page is about to replace is pale.
   await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
   // axe's own builder for Playwright loads the library in each run, and opens another page to gather the results.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE);
-  const context = (await page.locator(`${MODAL}:visible`).count()) > 0 ? JSON.stringify(MODAL) : 'document';
+  const hasDialog = (await page.locator(`${MODAL}:visible`).count()) > 0;
+  const context = hasDialog ? { include: [MODAL] } : { exclude: withSidebar ? [] : [SIDEBAR] };
   const current = await page.locator('html').getAttribute('data-mantine-color-scheme');
   // A change of the scheme styles the whole page anew, so the current one is first.
   const schemes = current === 'dark' ? (['dark', 'light'] as const) : (['light', 'dark'] as const);
@@ -185,9 +196,13 @@ export async function expectAccessible(page: Page): Promise<void> {
       resultTypes: ['violations'],
       // A message names an element by its HTML.
       selectors: false,
+      // It copies all style sheets, for rules about films and about the orientation of a screen.
+      preload: false,
       ...(colorScheme === 'dark' && { runOnly: ['color-contrast', 'link-in-text-block'] }),
     };
-    const { violations } = await page.evaluate<AxeResults>(`axe.run(${context}, ${JSON.stringify(options)})`);
+    const { violations } = await page.evaluate<AxeResults>(
+      `axe.run(${JSON.stringify(context)}, ${JSON.stringify(options)})`,
+    );
     const places = violations.flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${colorScheme} ${id}: ${html}\n${failureSummary}`),
     );

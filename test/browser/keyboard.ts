@@ -74,15 +74,17 @@ const BEGIN = `(within) => {
         ...unseen,
       ];
     },
-    faultsOfForcedColours: () => [
-      ...expected.filter((element) => element.isConnected).flatMap((element) => {
-        document.activeElement.blur();
-        const before = look(element);
-        element.focus({ focusVisible: true, preventScroll: true });
-        return before === look(element) ? ['the focus is invisible in forced colours: ' + name(element)] : [];
-      }),
-      ...marks(),
-    ],
+    faultsOfForcedColours: () => {
+      document.activeElement.blur();
+      const looks = expected.filter((element) => element.isConnected).map((element) => [element, look(element)]);
+      return [
+        ...looks.flatMap(([element, before]) => {
+          element.focus({ focusVisible: true, preventScroll: true });
+          return before === look(element) ? ['the focus is invisible in forced colours: ' + name(element)] : [];
+        }),
+        ...marks(),
+      ];
+    },
   };
   return expected.length;
 }`;
