@@ -177,7 +177,7 @@ const SIDEBAR = '.mantine-AppShell-navbar';
 /**
  * Checks the page with axe: all rules in the light scheme, and the rules about colours in the dark one. While a dialog is
  * open, checks only the dialog. Check the page behind it before or after.
- * @param withSidebar also checks the sidebar, which is the same on each page: every-page.spec.ts checks it once
+ * @param withSidebar also checks the sidebar, which is the same on each page: every-page.spec.ts checks it
  */
 export async function expectAccessible(page: Page, withSidebar = false): Promise<void> {
   // What a page is about to replace is pale.

@@ -107,7 +107,7 @@ const forms: Readonly<Record<string, Form>> = {
   'create an organization': { path: () => '/operator/service-keys', clicks: ['Create an organization'] },
 };
 
-/** The sidebar is the same on each page: it is checked without a mark of the current page, and with all kinds of marks. */
+/** The sidebar is the same on each page, except for the mark of the current one: /account has none. */
 const WITH_SIDEBAR = ['/account', '/org/$organizationId/audit'];
 const withoutSession = ['/sign-in', '/register', '/invitation', '/password-reset'];
 
