@@ -7,7 +7,7 @@ import { allIngested } from '../support/events.js';
 import { inChromium } from './in-chromium.js';
 import { expectAccessible, expectNoComplaints, startDashboard, until, type Dashboard } from './dashboard.js';
 import { keyboardFaults } from './keyboard.js';
-import { cutTexts, shiftOf, sticksOut } from './layout.js';
+import { cutTexts, faintTexts, shiftOf, sticksOut } from './layout.js';
 
 /** The last one is that of the checks which need only one. */
 const WIDTHS = (process.env['WIDTHS'] ?? '360,768,1100,1920,1440').split(',').map(Number);
@@ -154,7 +154,8 @@ inChromium('every page', () => {
         }
         const isWhole = WITH_SIDEBAR.includes(route) || tab === outside;
         await expectAccessible(tab, isWhole);
-        if (at === 0) faults.push(...(await keyboardFaults(tab, isWhole ? 'body' : '#main')));
+        if (at === 0)
+          faults.push(...(await keyboardFaults(tab, isWhole ? 'body' : '#main')), ...(await faintTexts(tab)));
         expectNoComplaints(tab);
       }
       expect(faults).toEqual([]);

@@ -95,3 +95,20 @@ export function sticksOut(page: Page): Promise<string[]> {
     return [\`\${scrollWidth} px wide\`, ...wide.slice(0, 4).map(({ outerHTML }) => outerHTML.slice(0, 160))];
   })()`);
 }
+
+/** The secondary texts that stay dimmed for a user who prefers more contrast. */
+export async function faintTexts(page: Page): Promise<string[]> {
+  await page.emulateMedia({ contrast: 'more' });
+  const found = await page.evaluate<string[]>(`(() => {
+    const bright = document.createElement('span');
+    bright.style.color = 'var(--mantine-color-bright)';
+    document.body.append(bright);
+    const { color } = getComputedStyle(bright);
+    bright.remove();
+    return [...document.querySelectorAll('[style*="--mantine-color-dimmed"]')]
+      .filter((element) => getComputedStyle(element).color !== color)
+      .map(({ outerHTML }) => 'faint: ' + outerHTML.slice(0, 100));
+  })()`);
+  await page.emulateMedia({ contrast: null });
+  return found;
+}
