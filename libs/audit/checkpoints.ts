@@ -15,7 +15,7 @@ import { AuditTree } from './audit-tree.js';
 import { pruned } from './damage.js';
 import { eraseEndedKeys, fixSigner, readEpochs, type Epoch } from './epochs.js';
 import { isNamed, type NamedEpoch } from './heads-log.js';
-import { generateSigningKey, keyOf, openSigner, signingNow, type SignerFor, type SigningKey } from './signing-keys.js';
+import { generateSigningKey, keyOf, openSigner, signingNow, type SignerFor } from './signing-keys.js';
 
 const DEPLOYMENT_ID_BYTES = 8;
 
@@ -35,8 +35,8 @@ interface Signed {
  */
 @Injectable()
 export class Checkpoints {
-  /** The key that signed last, because opening a key takes longer than signing. */
-  #opened: { readonly key: SigningKey; readonly signerFor: SignerFor } | undefined;
+  /** The keys of the last signature, because opening a key takes longer than signing. */
+  #opened: readonly { readonly sealed: Uint8Array; readonly signerFor: SignerFor }[] = [];
 
   constructor(
     private readonly anchoring: Anchoring,
@@ -110,15 +110,14 @@ export class Checkpoints {
   async #sign(epoch: NamedEpoch, log: string, tree: Tree): Promise<Signed> {
     if (epoch.keys.some(({ hasEnded, privateKey }) => hasEnded && privateKey)) await eraseEndedKeys(this.pool);
     const checkpoint = { origin: `${epoch.origin}/${log}`, size: tree.size, root: tree.root };
-    const signers = signingNow(epoch.keys).map((key) => this.#signer(key)(checkpoint.origin));
+    const opened = signingNow(epoch.keys).map((key) => {
+      const sealed = key.privateKey!;
+      const known = this.#opened.find((one) => areEqual(one.sealed, sealed));
+      return known ?? { sealed, signerFor: openSigner(this.sealing, key) };
+    });
+    this.#opened = opened;
+    const signers = opened.map(({ signerFor }) => signerFor(checkpoint.origin));
     return { note: signCheckpoint(checkpoint, signers), checkpoint, epoch };
-  }
-
-  #signer(key: SigningKey): SignerFor {
-    if (!this.#opened || !areEqual(this.#opened.key.privateKey!, key.privateKey!)) {
-      this.#opened = { key, signerFor: openSigner(this.sealing, key) };
-    }
-    return this.#opened.signerFor;
   }
 }
 

@@ -36,17 +36,15 @@ export interface Tokens {
   readonly refresh_token: string;
 }
 
-interface LiveUser {
-  readonly email: string;
-  readonly name: string;
+interface LiveUser extends Pick<User, 'email' | 'name'> {
   /** A bare UUID. */
   readonly organization: string;
-  readonly operator: boolean;
+  readonly operatorSince: string | null;
 }
 
 /** One statement without entities, because each request of a user reads it. The session is live as `liveAt` has it. */
 const LIVE_USER = `
-  SELECT u.email, u.name, u.personal_organization_id AS organization, u.operator_since IS NOT NULL AS operator
+  SELECT u.email, u.name, u.personal_organization_id AS organization, u.operator_since AS "operatorSince"
   FROM session s JOIN user_account u ON u.id = s.user_id
   WHERE s.id = ? AND u.id = ? AND s.ended_at IS NULL AND s.expires_at > ?`;
 
@@ -197,15 +195,8 @@ export class SessionsService {
     const values = [toUuid(sessionId), toUuid(userId), this.clock.now()];
     const [user] = await this.em.getConnection('read').execute<LiveUser[]>(LIVE_USER, values);
     if (!user) throw new DomainError('invalid_token', 'The session of this access token has ended');
-    const { organization, ...known } = user;
-    return {
-      type: 'user',
-      userId,
-      sessionId,
-      ...known,
-      personalOrganizationId: fromUuid('org', organization),
-      context,
-    };
+    const personalOrganizationId = fromUuid('org', user.organization);
+    return principalOf({ ...user, id: userId, personalOrganizationId }, sessionId, context);
   }
 
   /**
@@ -311,7 +302,11 @@ export function requireOperator(principal: Principal): void {
   if (principal.type !== 'user' || !principal.operator) throw new DomainError('operator_required');
 }
 
-function principalOf(user: User, sessionId: string, context: RequestContext): UserPrincipal {
+type NamedUser = Pick<User, 'id' | 'email' | 'name' | 'personalOrganizationId'> & {
+  readonly operatorSince?: Date | string | null;
+};
+
+function principalOf(user: NamedUser, sessionId: string, context: RequestContext): UserPrincipal {
   return {
     type: 'user',
     userId: user.id,
