@@ -21,7 +21,7 @@ const maxLifetimeDays = days.meta({
 });
 const unusedDays = days.meta({
   description:
-    'An active key that nobody has used, rotated or enabled for this number of days is disabled; null to disable none',
+    'An active key is disabled after this number of days without a use, a rotation or an enabling; null for never',
 });
 const ENVIRONMENTS = 'The environments that keys may have; null for every environment';
 const RANGES = 'The allowed addresses of every key must be within these ranges; null for no limit';

@@ -57,7 +57,7 @@ export async function importKeys(
     api.apiKeys.import({
       body: { organization_id: organization, dry_run: dryRun, keys: batch.map(({ row }) => row) },
     });
-  for await (const batch of batchesOf(file === undefined ? without(source, leaveOut) : (source as Rows))) {
+  for await (const batch of batchesOf(without(source, leaveOut))) {
     const done =
       file === undefined
         ? await importGood(batch, call, leaveOut)
