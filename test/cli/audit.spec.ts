@@ -29,8 +29,10 @@ beforeAll(async () => {
   const { data: secrets } = await ada.client.apiKeys.listSecrets({ params: { id: key.id } });
   ids = { KEY: key.id, SECRET: secrets[0]!.id, PROJECT: project.id, REQUEST: headers.get('x-request-id')! };
   await eventually(
-    () => ada.client.audit.listEvents({ query: { key_id: key.id } }),
-    ({ data }) => data.length === 5,
+    () => ada.client.audit.listEvents({ query: { limit: 100 } }),
+    ({ data }) =>
+      data.filter(({ event }) => event.subject === key.id).length === 5 &&
+      data.some(({ event }) => event.type === 'project.updated'),
   );
 });
 

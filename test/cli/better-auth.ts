@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
+import { survivingPool } from '#libs/database/database.js';
 import { builtModule } from '../support/built-module.js';
 import type { Deployment } from '../support/deployment.js';
 
@@ -13,7 +13,8 @@ export async function startBetterAuth({ database, sql }: Pick<Deployment, 'datab
   await sql.query(`CREATE DATABASE ${name}`);
   const url = new URL(database.adminUrl);
   url.pathname = name;
-  const pool = new pg.Pool({ connectionString: url.href });
+  // The database is dropped before the server has closed the connections of an ended pool.
+  const pool = survivingPool({ connectionString: url.href });
   const options = {
     secret: randomUUID() + randomUUID(),
     baseURL: 'http://127.0.0.1',

@@ -1,6 +1,7 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { AuditPruning } from '#libs/audit/audit-pruning.js';
 import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
+import { survivingPool } from '#libs/database/database.js';
 import { Events } from '#libs/outbox/event.js';
 import { readConfig } from '#libs/platform/config.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
@@ -26,7 +27,7 @@ export function auditUpkeep(database: pg.Pool): AuditUpkeep {
 
 /** Runs the upkeep of audit logs once, with the rights of the worker and no others. */
 export async function runAuditUpkeep({ workerUrl }: Pick<TestDatabase, 'workerUrl'>): Promise<void> {
-  const pool = new pg.Pool({ connectionString: workerUrl, max: 2 });
+  const pool = survivingPool({ connectionString: workerUrl, max: 2 });
   try {
     await auditUpkeep(pool).run();
   } finally {
