@@ -1,6 +1,7 @@
 import { Radio, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import type { LeakPolicy as Policy, Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
@@ -20,6 +21,8 @@ interface Props {
 /** What happens to keys of the organization that are reported as leaked. */
 export function LeakPolicy({ organization: { id, leak_policy: policy }, canChange }: Props) {
   const queries = useQueryClient();
+  /** Shown until the organization is read again. The mutation itself tells of it one frame too late. */
+  const [chosen, setChosen] = useState<Policy>();
   const save = useMutation({
     mutationFn: (leak_policy: Policy) => api.organizations.update({ params: { id }, body: { leak_policy } }),
     onSuccess: async () => {
@@ -27,6 +30,7 @@ export function LeakPolicy({ organization: { id, leak_policy: policy }, canChang
       await queries.invalidateQueries({ queryKey: organizationsQuery.queryKey });
       notifications.show({ message: 'The policy for leaked keys is changed.' });
     },
+    onSettled: (_organization, _error, saved) => setChosen((latest) => (latest === saved ? undefined : latest)),
   });
   if (!canChange) return <Text>{POLICIES[policy]}.</Text>;
   return (
@@ -34,8 +38,11 @@ export function LeakPolicy({ organization: { id, leak_policy: policy }, canChang
       <FormError error={save.error} />
       <Radio.Group
         aria-label="What happens to a leaked key"
-        value={save.isPending ? save.variables : policy}
-        onChange={(chosen) => save.mutate(chosen)}
+        value={chosen ?? policy}
+        onChange={(value) => {
+          setChosen(value);
+          save.mutate(value);
+        }}
       >
         <Stack gap="xs">
           {Object.entries(POLICIES).map(([value, label]) => (
