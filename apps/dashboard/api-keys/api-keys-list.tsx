@@ -105,7 +105,7 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
         </ListHead>
       )}
       {isKnown && total === 0 && (
-        <NoKeys {...{ create, filtered }} onClear={() => onSearch(noFilters(withinProject), false)} />
+        <NoKeys filtered={filtered} onClear={() => onSearch(noFilters(withinProject), false)} />
       )}
       {isKnown && total > 0 && (
         <List
@@ -181,12 +181,11 @@ function ListHead({ total, filtered, stale, children }: ListHeadProps) {
 }
 
 interface NoKeysProps {
-  readonly create: ReactNode;
   readonly filtered: boolean;
   readonly onClear: () => void;
 }
 
-function NoKeys({ create, filtered, onClear }: NoKeysProps) {
+function NoKeys({ filtered, onClear }: NoKeysProps) {
   if (filtered) return <NoKeyFound onClear={onClear} />;
   return (
     <EmptyState
@@ -194,9 +193,7 @@ function NoKeys({ create, filtered, onClear }: NoKeysProps) {
       withIndicatorBackground
       title="No API keys yet"
       description="A key lets a program call the API. Create a key for each program, with only the scopes that it needs."
-    >
-      {create && <EmptyState.Actions>{create}</EmptyState.Actions>}
-    </EmptyState>
+    />
   );
 }
 

@@ -62,7 +62,7 @@ function Projects({ organization }: { readonly organization: Organization }) {
       )}
       {projects.error && <ErrorState error={projects.error} onRetry={() => void projects.refetch()} />}
       {projects.isPending && <TableSkeleton />}
-      {isEmpty && <NoProjects onCreate={manages ? dialog.open : undefined} />}
+      {isEmpty && <NoProjects />}
       {shown?.length === 0 && !isEmpty && (
         <NoMatch title="No project found" onShowAll={() => void navigate({ search: {} })} />
       )}
@@ -77,20 +77,14 @@ function Projects({ organization }: { readonly organization: Organization }) {
   );
 }
 
-function NoProjects({ onCreate }: { readonly onCreate: (() => void) | undefined }) {
+function NoProjects() {
   return (
     <EmptyState
       icon={<IconFolderPlus size={32} />}
       py="xl"
       title="No projects yet"
       description="A project groups the keys of one application or customer. These keys reach only their project."
-    >
-      {onCreate && (
-        <EmptyState.Actions>
-          <Button onClick={onCreate}>Create a project</Button>
-        </EmptyState.Actions>
-      )}
-    </EmptyState>
+    />
   );
 }
 
