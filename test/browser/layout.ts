@@ -32,6 +32,7 @@ export function shiftOf(page: Page): Promise<Shift> {
 /**
  * Every text that a user cannot read whole: it sticks out of the page or of an element that hides what sticks out. Names
  * may end in an ellipsis, because the dashboard shows them whole under the pointer. Times, labels and buttons may not.
+ * Also every number that is broken over two lines.
  */
 export function cutTexts(page: Page): Promise<string[]> {
   return page.evaluate<string[]>(CUT_TEXTS);
@@ -56,6 +57,8 @@ const CUT_TEXTS = `(() => {
     range.selectNodeContents(node);
     const box = range.getBoundingClientRect();
     if (box.width < 1 || box.height < 1) continue;
+    const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+    if (/^\\s*[+-]?\\d[\\d,.]*\\s*$/.test(node.data) && lines.size > 1) describe(own, node.data, 'broken');
     for (let element = own; element && element !== document.body; element = element.parentElement) {
       const style = getComputedStyle(element);
       if (forReadersOnly(style) || scrolls(style.overflowX)) continue nodes;
