@@ -99,19 +99,26 @@ export function sticksOut(page: Page): Promise<string[]> {
   })()`);
 }
 
-/** The secondary texts that stay dimmed for a user who prefers more contrast. */
-export async function faintTexts(page: Page): Promise<string[]> {
+export interface Contrast {
+  /** How many secondary texts the page has. */
+  readonly dimmed: number;
+  /** Those that stay dimmed for a user who prefers more contrast. */
+  readonly faint: readonly string[];
+}
+
+/** How the secondary texts of the page look to a user who prefers more contrast. */
+export async function contrastOf(page: Page): Promise<Contrast> {
   await page.emulateMedia({ contrast: 'more' });
-  const found = await page.evaluate<string[]>(`(() => {
+  const contrast = await page.evaluate<Contrast>(`(() => {
     const bright = document.createElement('span');
     bright.style.color = 'var(--mantine-color-bright)';
     document.body.append(bright);
     const { color } = getComputedStyle(bright);
     bright.remove();
-    return [...document.querySelectorAll('[style*="--mantine-color-dimmed"]')]
-      .filter((element) => getComputedStyle(element).color !== color)
-      .map(({ outerHTML }) => 'faint: ' + outerHTML.slice(0, 100));
+    const dimmed = [...document.querySelectorAll('[style*="--mantine-color-dimmed"]')];
+    const faint = dimmed.filter((element) => getComputedStyle(element).color !== color);
+    return { dimmed: dimmed.length, faint: faint.map(({ outerHTML }) => 'faint: ' + outerHTML.slice(0, 100)) };
   })()`);
   await page.emulateMedia({ contrast: null });
-  return found;
+  return contrast;
 }
