@@ -23,7 +23,8 @@ const route = '/shell/org/$organizationId/projects';
 export function ProjectsPage() {
   const { organizationId } = useParams({ from: route });
   const { organization } = useOrganization(organizationId);
-  return organization && <Projects organization={organization} />;
+  // The projects of another organization are no placeholder.
+  return organization && <Projects key={organizationId} organization={organization} />;
 }
 
 function Projects({ organization }: { readonly organization: Organization }) {
@@ -36,7 +37,9 @@ function Projects({ organization }: { readonly organization: Organization }) {
     if (manages) dialog.open();
   });
   const shown = projects.data?.pages.flatMap(({ data }) => data);
-  const isEmpty = shown?.length === 0 && !search && !projects.isPlaceholderData;
+  // That the search before found nothing says nothing of this one.
+  const isKnown = shown && (shown.length > 0 || !projects.isPlaceholderData);
+  const isEmpty = isKnown && shown.length === 0 && !search;
   return (
     <>
       <PageHeader
@@ -61,12 +64,12 @@ function Projects({ organization }: { readonly organization: Organization }) {
         </Group>
       )}
       {projects.error && <ErrorState error={projects.error} onRetry={() => void projects.refetch()} />}
-      {projects.isPending && <TableSkeleton />}
+      {!isKnown && !projects.error && <TableSkeleton />}
       {isEmpty && <NoProjects />}
-      {shown?.length === 0 && !isEmpty && (
+      {isKnown && shown.length === 0 && !isEmpty && (
         <NoMatch title="No project found" onShowAll={() => void navigate({ search: {} })} />
       )}
-      {shown && shown.length > 0 && (
+      {isKnown && shown.length > 0 && (
         <>
           <ProjectsTable projects={shown} organization={organization} />
           <ShowMore list={projects} />
