@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import type { Account } from '../support/deployment.js';
 import { inChromium } from './in-chromium.js';
 import {
@@ -33,6 +33,12 @@ inChromium('the form for a new key', () => {
   const search = (text: string) => page.getByRole('searchbox', { name: 'Search the scopes' }).fill(text);
   const chosen = () => page.getByRole('dialog').locator('.mantine-Pill-label').allInnerTexts();
   const expectChosen = (scopes: readonly string[]) => until(async () => expect(await chosen()).toEqual(scopes));
+
+  /** Whether the window shows it: a dialog may have to be scrolled. */
+  const isInSight = async (text: Locator) => {
+    const box = await text.boundingBox();
+    return box !== null && box.y >= 0 && box.y + box.height <= page.viewportSize()!.height;
+  };
 
   it('has one button that opens it, also on an empty list', async () => {
     await page.getByText('No API keys yet').waitFor();
@@ -77,7 +83,7 @@ inChromium('the form for a new key', () => {
     await button('Create').click();
     const field = page.getByRole('searchbox', { name: 'Search the scopes' });
     await until(async () => expect(await field.evaluate((input) => input.matches(':focus'))).toBe(true));
-    await problem.waitFor();
+    await until(async () => expect(await isInSight(problem)).toBe(true));
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     expect(creations()).toEqual([]);

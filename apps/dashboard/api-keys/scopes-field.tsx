@@ -19,7 +19,9 @@ import {
   type ScopeGroup,
 } from './scopes.js';
 
-/** From this many on, the form says how many scopes a key can have. */
+/** Below the list and many chosen scopes, the error would be out of sight. */
+const ERROR_ABOVE = ['label', 'description', 'error', 'input'] as const;
+/** From this many on, the form says how many scopes a key can have. Beyond the limit, the error says it. */
 const MANY_SCOPES = 0.9 * MAX_SCOPES;
 
 interface Props {
@@ -48,12 +50,8 @@ function Scopes({ organization, value, onChange, disabled = false, isNewKey, reg
     groupScopes(registered.filter(({ scope }) => isCovered(own, scope) || isCovered(value, scope))),
     search,
   );
-  const choice = {
-    value,
-    own,
-    disabled,
-    onToggle: (scope: string, on: boolean) => onChange(toggleScope(value, scope, on)),
-  };
+  const onToggle = (scope: string, on: boolean) => onChange(toggleScope(value, scope, on));
+  const choice = { value, own, disabled, onToggle };
   return (
     <Input.Wrapper
       labelElement="div"
@@ -61,6 +59,7 @@ function Scopes({ organization, value, onChange, disabled = false, isNewKey, reg
       description={`What the key may do. Choose as few as possible.${countInWords(value.length)}`}
       error={error}
       errorProps={{ id: errorId }}
+      inputWrapperOrder={[...ERROR_ABOVE]}
     >
       <Stack gap="xs" mt={4} role="group" aria-label="Scopes" aria-describedby={error ? errorId : undefined}>
         <Group gap="xs" wrap="nowrap">
@@ -103,7 +102,7 @@ interface ScopesProps extends Props {
 }
 
 function countInWords(chosen: number): string {
-  return chosen < MANY_SCOPES ? '' : ` ${chosen} of at most ${MAX_SCOPES} scopes are chosen.`;
+  return chosen < MANY_SCOPES || chosen > MAX_SCOPES ? '' : ` ${chosen} of at most ${MAX_SCOPES} scopes are chosen.`;
 }
 
 interface AllScopesProps extends Pick<Props, 'value' | 'onChange'> {
