@@ -34,7 +34,7 @@ export function BarList({ title, items, nothing, stale }: Props) {
       <Text size={items.length === 0 ? 'sm' : 'xs'} c="dimmed" mb="md">
         {items.length > 0 ? 'Compared with the previous period' : stale ? 'Loading…' : nothing}
       </Text>
-      <ol className="bar-list counts" data-stale={stale || undefined}>
+      <ol className="bar-list counts" data-stale={stale || undefined} aria-busy={stale}>
         {items.slice(0, ROWS).map(({ key, label, count, before, note, colour }) => (
           <li key={key}>
             <div className="bar-line">

@@ -22,7 +22,7 @@ export function Totals({ now, before, stale }: Props) {
           <Text component="dt" c="dimmed" size="sm">
             {label}
           </Text>
-          <dd className="counts" data-stale={stale || undefined}>
+          <dd className="counts" data-stale={stale || undefined} aria-busy={stale}>
             {now ? (
               <Text fz={26} fw={600} lh={1.4}>
                 {inDigits(now[measure])}
