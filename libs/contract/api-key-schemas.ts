@@ -31,8 +31,11 @@ export const Metadata = z
   .meta({ id: 'Metadata', examples: [{ team: 'checkout' }] });
 export type Metadata = z.infer<typeof Metadata>;
 
+/** The most scopes of a key, and of its public key. */
+export const MAX_SCOPES = 100;
+
 export const name = z.string().trim().min(1).max(100);
-export const scopes = z.array(Scope).min(1).max(100);
+export const scopes = z.array(Scope).min(1).max(MAX_SCOPES);
 export const allowedDomains = z
   .array(Domain)
   .max(100)
@@ -43,7 +46,7 @@ export const allowedDomains = z
   });
 export const publicScopes = z
   .array(Scope)
-  .max(100)
+  .max(MAX_SCOPES)
   .nullable()
   .meta({
     description:

@@ -118,7 +118,7 @@ inChromium('the pages of API keys', () => {
 
   it('follow the AgentsGT document: create, see the pair once, toggle, edit the domains, delete', async () => {
     await openList();
-    await button('Create API key').first().click();
+    await button('Create API key').click();
     await field('Name').fill('Production Website');
     await button('Create').click();
     await page.getByText('Choose at least one scope').waitFor();
@@ -192,7 +192,7 @@ inChromium('the pages of API keys', () => {
 
   it('follow the agntdata document: create, copy once, revoke, and see it as revoked', async () => {
     await openList();
-    await button('Create API key').first().click();
+    await button('Create API key').click();
     await nameKey('Production Server');
     await button('Create').click();
     const secret = await copied('Copy: Secret key');
@@ -211,7 +211,7 @@ inChromium('the pages of API keys', () => {
     const openKeys = () => open(`/org/${ada.organizationId}/projects/${project.id}/api-keys`, 'API keys of Checkout');
     await openKeys();
     await page.getByText('No API keys yet').waitFor();
-    await button('Create key').first().click();
+    await button('Create key').click();
     await nameKey('Of the project');
     await button('Create').click();
     const secret = await copied('Copy: Secret key');
@@ -307,7 +307,7 @@ inChromium('the pages of API keys', () => {
     const heard: string[] = [];
     page.on('console', (message) => heard.push(message.text()));
     await openList();
-    await button('Create API key').first().click();
+    await button('Create API key').click();
     await page.waitForURL(/create=true/);
     await page.goBack();
     await isGone(page.getByRole('dialog'));
@@ -357,7 +357,7 @@ inChromium('the pages of API keys', () => {
 
   it('show examples that work unchanged', async () => {
     await openList();
-    await button('Create API key').first().click();
+    await button('Create API key').click();
     await nameKey('Examples');
     await button('Create').click();
     const env = await copied('Copy: .env line');
@@ -387,7 +387,7 @@ inChromium('the pages of API keys', () => {
 
   it('create one key in two attempts if the first response is lost, and say that its secret is lost', async () => {
     await openList();
-    await button('Create API key').first().click();
+    await button('Create API key').click();
     await nameKey('Lost on the way');
     let lost = false;
     await page.route('**/api/v1/api-keys', async (route) => {

@@ -7,7 +7,7 @@ import { allIngested } from '../support/events.js';
 import { inChromium } from './in-chromium.js';
 import { expectAccessible, expectNoComplaints, startDashboard, until, type Dashboard } from './dashboard.js';
 import { keyboardFaults } from './keyboard.js';
-import { cutTexts, faintTexts, shiftOf, sticksOut } from './layout.js';
+import { contrastOf, cutTexts, shiftOf, sticksOut } from './layout.js';
 
 /** The last one is that of the checks which need only one. */
 const WIDTHS = (process.env['WIDTHS'] ?? '360,768,1100,1920,1440').split(',').map(Number);
@@ -116,6 +116,8 @@ inChromium('every page', () => {
   let world: World;
   let page: Page;
   let outside: Page;
+  /** How many secondary texts were looked at for a user who prefers more contrast. */
+  let dimmedTexts = 0;
 
   beforeAll(async () => {
     // Dates, times and numbers must be in the language of the texts around them, not in that of the browser.
@@ -154,13 +156,20 @@ inChromium('every page', () => {
         }
         const isWhole = WITH_SIDEBAR.includes(route) || tab === outside;
         await expectAccessible(tab, isWhole);
-        if (at === 0)
-          faults.push(...(await keyboardFaults(tab, isWhole ? 'body' : '#main')), ...(await faintTexts(tab)));
+        if (at === 0) {
+          const { dimmed, faint } = await contrastOf(tab);
+          dimmedTexts += dimmed;
+          faults.push(...(await keyboardFaults(tab, isWhole ? 'body' : '#main')), ...faint);
+        }
         expectNoComplaints(tab);
       }
       expect(faults).toEqual([]);
     },
   );
+
+  it('was looked at for dimmed texts, and there are some', () => {
+    expect(dimmedTexts).toBeGreaterThan(0);
+  });
 
   it.each(Object.entries(forms))(
     'asks before it discards what was typed to %s',

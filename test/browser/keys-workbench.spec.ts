@@ -12,6 +12,7 @@ import {
   until,
   type Dashboard,
 } from './dashboard.js';
+import { holdResponses, recordTexts, seenTexts } from './seen-texts.js';
 
 const LONG_NAME = 'Production server 1';
 
@@ -42,6 +43,45 @@ inChromium('the list of keys', () => {
     await page.getByRole('combobox', { name: field }).click();
     await page.getByRole('option', { name: option, exact: true }).click();
   };
+
+  it('never says that there are no keys while there are some', async () => {
+    const fresh = await dashboard.signedIn(ada, '/health/live');
+    const found = (keys: string) => fresh.getByRole('status').getByText(keys, { exact: true }).waitFor();
+    const expectNoneSaid = async () =>
+      expect((await seenTexts(fresh)).filter((text) => /^0 keys$|^No API keys yet/.test(text))).toEqual([]);
+    await recordTexts(fresh);
+    await fresh.goto(`/org/${team}/settings/api-keys`);
+    await found('3 keys');
+    await fresh.getByRole('link', { name: 'Projects' }).click();
+    await fresh.getByText('No projects yet').waitFor();
+    await fresh.goBack();
+    await found('3 keys');
+    await expectNoneSaid();
+
+    await fresh.goto(`/org/${team}/settings/api-keys?search=nothing`);
+    await fresh.getByText('No keys found').waitFor();
+    await fresh.getByRole('button', { name: 'Clear filters' }).last().click();
+    await found('3 keys');
+    await fresh.goBack();
+    await fresh.getByText('No keys found').waitFor();
+    await fresh.goForward();
+    await found('3 keys');
+    await expectNoneSaid();
+    await fresh.context().close();
+  });
+
+  it('does not say that no key is found before it has searched', async () => {
+    await dashboard.open(page, `/org/${team}/settings/api-keys?environment=live`);
+    await page.getByText('No keys found').waitFor();
+    const release = await holdResponses(page, /\/api-keys\?.*environment=test/);
+    await choose('Environment', 'Test');
+    await page.getByRole('status', { name: 'Loading' }).waitFor();
+    expect(await page.getByText(/^No keys found|^0 keys found/).count()).toBe(0);
+    await release();
+    await page.getByText('3 keys found').waitFor();
+    await dashboard.open(page, `/org/${team}/settings/api-keys`);
+    await page.getByText('3 keys', { exact: true }).waitFor();
+  });
 
   it('shows who is behind each key, and is sorted by expiry and uses', async () => {
     await page.getByRole('cell', { name: 'Ada Lovelace' }).first().waitFor();

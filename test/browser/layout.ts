@@ -32,6 +32,7 @@ export function shiftOf(page: Page): Promise<Shift> {
 /**
  * Every text that a user cannot read whole: it sticks out of the page or of an element that hides what sticks out. Names
  * may end in an ellipsis, because the dashboard shows them whole under the pointer. Times, labels and buttons may not.
+ * Also every number that is broken over two lines.
  */
 export function cutTexts(page: Page): Promise<string[]> {
   return page.evaluate<string[]>(CUT_TEXTS);
@@ -56,6 +57,8 @@ const CUT_TEXTS = `(() => {
     range.selectNodeContents(node);
     const box = range.getBoundingClientRect();
     if (box.width < 1 || box.height < 1) continue;
+    const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+    if (/^\\s*[+-]?\\d[\\d,.]*\\s*$/.test(node.data) && lines.size > 1) describe(own, node.data, 'broken');
     for (let element = own; element && element !== document.body; element = element.parentElement) {
       const style = getComputedStyle(element);
       if (forReadersOnly(style) || scrolls(style.overflowX)) continue nodes;
@@ -96,19 +99,26 @@ export function sticksOut(page: Page): Promise<string[]> {
   })()`);
 }
 
-/** The secondary texts that stay dimmed for a user who prefers more contrast. */
-export async function faintTexts(page: Page): Promise<string[]> {
+export interface Contrast {
+  /** How many secondary texts the page has. */
+  readonly dimmed: number;
+  /** Those that stay dimmed for a user who prefers more contrast. */
+  readonly faint: readonly string[];
+}
+
+/** How the secondary texts of the page look to a user who prefers more contrast. */
+export async function contrastOf(page: Page): Promise<Contrast> {
   await page.emulateMedia({ contrast: 'more' });
-  const found = await page.evaluate<string[]>(`(() => {
+  const contrast = await page.evaluate<Contrast>(`(() => {
     const bright = document.createElement('span');
     bright.style.color = 'var(--mantine-color-bright)';
     document.body.append(bright);
     const { color } = getComputedStyle(bright);
     bright.remove();
-    return [...document.querySelectorAll('[style*="--mantine-color-dimmed"]')]
-      .filter((element) => getComputedStyle(element).color !== color)
-      .map(({ outerHTML }) => 'faint: ' + outerHTML.slice(0, 100));
+    const dimmed = [...document.querySelectorAll('[style*="--mantine-color-dimmed"]')];
+    const faint = dimmed.filter((element) => getComputedStyle(element).color !== color);
+    return { dimmed: dimmed.length, faint: faint.map(({ outerHTML }) => 'faint: ' + outerHTML.slice(0, 100)) };
   })()`);
   await page.emulateMedia({ contrast: null });
-  return found;
+  return contrast;
 }

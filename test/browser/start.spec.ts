@@ -5,6 +5,7 @@ import {
   expectAccessible,
   expectCleanEnd,
   expectFitsNarrowly,
+  moveTo,
   startDashboard,
   type Dashboard,
   until,
@@ -47,8 +48,8 @@ inChromium('the first steps', () => {
     await expectAccessible(page);
     await expectFitsNarrowly(page);
 
-    // From now on, the home page leads to the keys.
-    await dashboard.open(page, '/');
+    // From now on, the home page leads to the keys, also if it knew of none before.
+    await moveTo(page, '/');
     await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
     await expectCleanEnd(page);
   });

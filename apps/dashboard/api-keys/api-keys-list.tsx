@@ -85,8 +85,9 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
   const loadMore = useCallback(() => void fetchNextPage(), [fetchNextPage]);
   const create = manages && <CreateButton label={createLabel} onClick={openCreation} />;
   const filtered = isFiltered(search, withinProject);
-  // Neither before the list is read nor while it changes from one filter to another.
-  const isEmpty = !filtered && !list.isPlaceholderData && list.data?.pages[0]?.total === 0;
+  // A total of 0 holds only if it is that of this search: not while another search or the deferred total is shown.
+  const isKnown = total !== undefined && (total > 0 || (rows.total === 0 && !list.isPlaceholderData));
+  const isEmpty = isKnown && total === 0 && !filtered;
   const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false });
   const List = isWide ? KeysTable : KeysCards;
   const { sort = '-created_at' } = search;
@@ -96,17 +97,17 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
       <PageHeader title={title} description={description ?? describeList(organization)} actions={create} />
       {!isEmpty && <Filters {...{ organization, projectId, search, onSearch }} busy={list.isPlaceholderData} />}
       {list.error && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
-      {list.isPending && <ListSkeleton />}
-      {list.data && !isEmpty && (
-        <ListHead {...{ total, filtered }}>
+      {!isKnown && !list.error && <ListSkeleton />}
+      {isKnown && !isEmpty && (
+        <ListHead {...{ total, filtered }} stale={list.isPlaceholderData}>
           {!isWide && <SortSelect sort={sort} onSort={onSort} />}
           {total > 0 && <ExportKeys organizationId={organization.id} {...{ search, owners, projectNames }} />}
         </ListHead>
       )}
-      {list.data && total === 0 && (
-        <NoKeys {...{ create, filtered }} onClear={() => onSearch(noFilters(withinProject), false)} />
+      {isKnown && total === 0 && (
+        <NoKeys filtered={filtered} onClear={() => onSearch(noFilters(withinProject), false)} />
       )}
-      {total > 0 && (
+      {isKnown && total > 0 && (
         <List
           {...{ apiKeys, total, usesByDay, projectNames, owners, sort, onSort }}
           stale={list.isPlaceholderData}
@@ -116,7 +117,9 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
           loadMore={hasNextPage && !isFetching ? loadMore : undefined}
         />
       )}
-      {manages && <BulkChanges organizationId={organization.id} {...{ search, selection, total, filtered }} />}
+      {manages && (
+        <BulkChanges organizationId={organization.id} {...{ search, selection, filtered }} total={total ?? 0} />
+      )}
       {manages && <Dialogs {...{ organization, search, onSearch, dialog }} />}
     </>
   );
@@ -160,13 +163,15 @@ function describeList({ role }: Organization): string | undefined {
 interface ListHeadProps {
   readonly total: number;
   readonly filtered: boolean;
+  /** Whether the total is that of the search before. */
+  readonly stale: boolean;
   readonly children: ReactNode;
 }
 
-function ListHead({ total, filtered, children }: ListHeadProps) {
+function ListHead({ total, filtered, stale, children }: ListHeadProps) {
   return (
     <Group justify="space-between" mb={4}>
-      <Text size="sm" c="dimmed" role="status">
+      <Text size="sm" c="dimmed" role="status" className={stale ? 'stale' : undefined}>
         {counted(total, 'key')}
         {filtered && ' found'}
       </Text>
@@ -176,12 +181,11 @@ function ListHead({ total, filtered, children }: ListHeadProps) {
 }
 
 interface NoKeysProps {
-  readonly create: ReactNode;
   readonly filtered: boolean;
   readonly onClear: () => void;
 }
 
-function NoKeys({ create, filtered, onClear }: NoKeysProps) {
+function NoKeys({ filtered, onClear }: NoKeysProps) {
   if (filtered) return <NoKeyFound onClear={onClear} />;
   return (
     <EmptyState
@@ -189,9 +193,7 @@ function NoKeys({ create, filtered, onClear }: NoKeysProps) {
       withIndicatorBackground
       title="No API keys yet"
       description="A key lets a program call the API. Create a key for each program, with only the scopes that it needs."
-    >
-      {create && <EmptyState.Actions>{create}</EmptyState.Actions>}
-    </EmptyState>
+    />
   );
 }
 

@@ -67,6 +67,15 @@ describe('a new key', () => {
     expect(body).not.toHaveProperty('public_scopes');
   });
 
+  it('has at most 100 scopes, and its public key as well', () => {
+    const scopes = (count: number) => Array.from({ length: count }, (_, part) => `shop:part-${part}`);
+    const most = { ...newKey, scopes: scopes(100), public_scopes: scopes(100) };
+    expect(problemsOfNew(most, NO_KEY_POLICY)).toEqual({});
+    const problem = expect.stringMatching(/^A key can have at most 100 scopes, and 103 are chosen\. Remove 3 of them/);
+    expect(problemsOfNew({ ...most, scopes: scopes(103) }, NO_KEY_POLICY)).toEqual({ scopes: problem });
+    expect(problemsOfNew({ ...most, public_scopes: scopes(103) }, NO_KEY_POLICY)).toEqual({ public_scopes: problem });
+  });
+
   it('expires after a preset or on a date, at the current time of day', () => {
     const now = new Date(2030, 0, 30, 15, 20);
     expect(expiryOf({ expiry: '30', expiry_date: '' }, now)).toEqual(new Date(now.getTime() + 30 * 86_400_000));

@@ -1,5 +1,6 @@
 import type { RouteInput } from '#libs/contract/route.js';
 import type { createApiKey, updateApiKey } from '#libs/contract/api-keys.js';
+import { MAX_SCOPES } from '#libs/contract/api-key-schemas.js';
 import { mapKeyTexts, type KeyTextName } from '#libs/contract/api-key-texts.js';
 import { Domain } from '#libs/contract/domains.js';
 import type { KeyPolicy } from '#libs/contract/key-policy.js';
@@ -165,12 +166,25 @@ export function problemsOf(form: KeyForm): Record<string, string> {
   const names = form.metadata.map(({ name }) => name.trim());
   return {
     ...(!form.name.trim() && { name: 'A name tells you later where the key is used' }),
+    ...scopesProblem('scopes', form.scopes),
+    ...scopesProblem('public_scopes', form.public_scopes ?? []),
     ...listProblem('allowed_domains', form.allowed_domains, domainProblem),
     ...listProblem('allowed_ips', form.allowed_ips, networkProblem),
     ...rateLimitProblem(form.rate_limits),
     ...(names.includes('') && { metadata: 'Every entry needs a name' }),
     ...(new Set(names).size < names.length && { metadata: 'Two entries have the same name' }),
   };
+}
+
+export function tooManyScopes({ length: count }: readonly string[]): string | undefined {
+  if (count <= MAX_SCOPES) return undefined;
+  const excess = count - MAX_SCOPES;
+  return `A key can have at most ${MAX_SCOPES} scopes, and ${count} are chosen. Remove ${excess} of them, or choose a wildcard, which counts as one`;
+}
+
+function scopesProblem(field: string, scopes: readonly string[]): Record<string, string> {
+  const problem = tooManyScopes(scopes);
+  return problem === undefined ? {} : { [field]: problem };
 }
 
 function rateLimitProblem(entries: readonly RateLimitEntry[]): Record<string, string> {

@@ -19,7 +19,7 @@ interface Props {
 
 export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onSearch }: Props) {
   const usage = useQuery(keyUsageQuery(keyId, range, by));
-  // Placeholder data belongs to the previous range, so do not draw it with the steps of the new one.
+  // Placeholder data belongs to the previous range, so do not show it as that of the new one.
   const chart =
     usage.data &&
     !usage.isPlaceholderData &&
@@ -32,7 +32,7 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
             Usage
           </Title>
           <Text size="sm" c="dimmed" role="status">
-            {usage.data ? totalsInWords(usage.data.totals) : 'Loading…'}
+            {chart ? totalsInWords(usage.data.totals) : 'Loading…'}
           </Text>
         </div>
         <Group gap="xs">

@@ -18,6 +18,7 @@ export function ProjectSelect({ organizationId, value, ...props }: Props) {
   // The name of the chosen project is not a search.
   const isName = search === (chosen.data?.name ?? '');
   const found = useQuery(projectsQuery(organizationId, isName ? undefined : search));
+  const isSearching = found.isFetching || typed.trim() !== search;
   const projects = found.data?.data ?? [];
   const others = chosen.data && !projects.some(({ id }) => id === chosen.data.id) ? [chosen.data] : [];
   return (
@@ -30,7 +31,7 @@ export function ProjectSelect({ organizationId, value, ...props }: Props) {
       searchValue={typed}
       onSearchChange={setTyped}
       filter={({ options }) => options}
-      nothingFoundMessage="No project found"
+      nothingFoundMessage={isSearching ? 'Searching …' : 'No project found'}
     />
   );
 }

@@ -2,11 +2,27 @@ import { Alert, Button, Checkbox, Group, Input, Pill, Skeleton, Stack, Text, Tex
 import { IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useId, useState, type ReactNode } from 'react';
+import { MAX_SCOPES } from '#libs/contract/api-key-schemas.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { scopesQuery } from '../organization/scopes.js';
 import { useMe } from '../session/me.js';
 import type { RegisteredScope } from './api-keys.js';
-import { allScopes, grantable, groupScopes, isCovered, searchScopes, toggleScope, type ScopeGroup } from './scopes.js';
+import { tooManyScopes } from './key-form.js';
+import {
+  chooseFound,
+  grantable,
+  groupScopes,
+  isCovered,
+  removeFound,
+  searchScopes,
+  toggleScope,
+  type ScopeGroup,
+} from './scopes.js';
+
+/** Below the list and many chosen scopes, the error would be out of sight. */
+const ERROR_ABOVE = ['label', 'description', 'error', 'input'] as const;
+/** From this many on, the form says how many scopes a key can have. Beyond the limit, the error says it. */
+const MANY_SCOPES = 0.9 * MAX_SCOPES;
 
 interface Props {
   readonly organization: Organization;
@@ -23,7 +39,8 @@ export function ScopesField(props: Props) {
   return <Scopes {...props} registered={scopes.data} />;
 }
 
-function Scopes({ organization, value, onChange, error, disabled = false, isNewKey, registered }: ScopesProps) {
+function Scopes({ organization, value, onChange, disabled = false, isNewKey, registered, ...props }: ScopesProps) {
+  const error = tooManyScopes(value) ?? props.error;
   const me = useMe();
   const [search, setSearch] = useState('');
   const errorId = useId();
@@ -33,19 +50,16 @@ function Scopes({ organization, value, onChange, error, disabled = false, isNewK
     groupScopes(registered.filter(({ scope }) => isCovered(own, scope) || isCovered(value, scope))),
     search,
   );
-  const choice = {
-    value,
-    own,
-    disabled,
-    onToggle: (scope: string, on: boolean) => onChange(toggleScope(value, scope, on)),
-  };
+  const onToggle = (scope: string, on: boolean) => onChange(toggleScope(value, scope, on));
+  const choice = { value, own, disabled, onToggle };
   return (
     <Input.Wrapper
       labelElement="div"
       label="Scopes"
-      description="What the key may do. Choose as few as possible."
+      description={`What the key may do. Choose as few as possible.${countInWords(value.length)}`}
       error={error}
       errorProps={{ id: errorId }}
+      inputWrapperOrder={[...ERROR_ABOVE]}
     >
       <Stack gap="xs" mt={4} role="group" aria-label="Scopes" aria-describedby={error ? errorId : undefined}>
         <Group gap="xs" wrap="nowrap">
@@ -59,7 +73,7 @@ function Scopes({ organization, value, onChange, error, disabled = false, isNewK
             onChange={(event) => setSearch(event.currentTarget.value)}
             error={Boolean(error)}
           />
-          {isNewKey && <AllScopes all={allScopes(registered, own)} {...{ value, onChange }} />}
+          {isNewKey && <AllScopes {...{ groups, own, value, onChange }} isSearch={search.trim() !== ''} />}
         </Group>
         {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keyboard users must be able to scroll it */}
         <div className="scopes-field" role="region" aria-label="Available scopes" tabIndex={0}>
@@ -87,16 +101,31 @@ interface ScopesProps extends Props {
   readonly registered: readonly RegisteredScope[];
 }
 
-interface AllScopesProps extends Pick<Props, 'value' | 'onChange'> {
-  readonly all: string[];
+function countInWords(chosen: number): string {
+  return chosen < MANY_SCOPES || chosen > MAX_SCOPES ? '' : ` ${chosen} of at most ${MAX_SCOPES} scopes are chosen.`;
 }
 
-/** Chooses every scope by its name, so the key does not get scopes of the future. */
-function AllScopes({ all, value, onChange }: AllScopesProps) {
-  const areChosen = all.every((scope) => isCovered(value, scope));
+interface AllScopesProps extends Pick<Props, 'value' | 'onChange'> {
+  /** What the list shows. */
+  readonly groups: readonly ScopeGroup[];
+  readonly own: readonly string[];
+  readonly isSearch: boolean;
+}
+
+/** Chooses or removes all scopes that the list shows. The search may hide others. */
+function AllScopes({ groups, own, value, onChange, isSearch }: AllScopesProps) {
+  const withFound = chooseFound(value, groups, own);
+  const withoutFound = removeFound(value, groups);
+  const canChoose = withFound.length > value.length;
+  const canRemove = !canChoose && withoutFound.length < value.length;
+  const [choose, remove] = isSearch ? ['Choose all found', 'Remove all found'] : ['Choose all', 'Choose none'];
   return (
-    <Button variant="default" disabled={all.length === 0} onClick={() => onChange(areChosen ? [] : all)}>
-      {areChosen ? 'Choose none' : 'Choose all'}
+    <Button
+      variant="default"
+      disabled={!canChoose && !canRemove}
+      onClick={() => onChange(canRemove ? withoutFound : withFound)}
+    >
+      {canRemove ? remove : choose}
     </Button>
   );
 }

@@ -1,7 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { builtInScopes } from '#libs/contract/scopes.js';
 import type { RegisteredScope } from './api-keys.js';
-import { allScopes, grantable, groupScopes, isCovered, searchScopes, toggleScope } from './scopes.js';
+import {
+  allScopes,
+  chooseFound,
+  grantable,
+  groupScopes,
+  isCovered,
+  removeFound,
+  searchScopes,
+  toggleScope,
+} from './scopes.js';
 
 const registered: RegisteredScope[] = [
   ...Object.entries(builtInScopes).map(([scope, description]) => ({ scope, kind: 'management' as const, description })),
@@ -59,5 +68,14 @@ describe('the list of scopes', () => {
   it('drops scopes that a wildcard covers', () => {
     expect(toggleScope(['triggers:read', 'events:read'], 'triggers:*', true)).toEqual(['events:read', 'triggers:*']);
     expect(toggleScope(['events:read', 'triggers:*'], 'triggers:*', false)).toEqual(['events:read']);
+  });
+
+  it('chooses and removes together what a search finds, and nothing else', () => {
+    const own = grantable(registered, { role: 'owner', scope_ceiling: null }, true);
+    const found = searchScopes(groupScopes(registered), 'events');
+    expect(chooseFound(['triggers:read'], found, own)).toEqual(['triggers:read', 'events:read']);
+    expect(chooseFound(['events:*'], found, own)).toEqual(['events:*']);
+    expect(removeFound(['triggers:read', 'events:read', 'events:*'], found)).toEqual(['triggers:read']);
+    expect(chooseFound([], searchScopes(groupScopes(registered), 'deployment'), own)).toEqual([]);
   });
 });

@@ -33,6 +33,22 @@ export function allScopes(registered: readonly RegisteredScope[], own: readonly 
   return registered.map(({ scope }) => scope).filter((scope) => !isDeploymentScope(scope) && isCovered(own, scope));
 }
 
+/** Adds every scope of the groups by its name, so the key does not get scopes of the future. */
+export function chooseFound(
+  chosen: readonly string[],
+  groups: readonly ScopeGroup[],
+  own: readonly string[],
+): string[] {
+  const found = groups.flatMap(({ scopes }) => allScopes(scopes, own));
+  return [...chosen, ...found.filter((scope) => !isCovered(chosen, scope))];
+}
+
+/** Removes the scopes and the wildcards of the groups. */
+export function removeFound(chosen: readonly string[], groups: readonly ScopeGroup[]): string[] {
+  const found = new Set(groups.flatMap(({ scopes, wildcard }) => [...scopes.map(({ scope }) => scope), wildcard]));
+  return chosen.filter((scope) => !found.has(scope));
+}
+
 /** Application scopes come first, because most keys are for these. */
 export function groupScopes(registered: readonly RegisteredScope[]): ScopeGroup[] {
   const groups = Map.groupBy(registered, ({ scope }) => scope.split(':', 1)[0]!);

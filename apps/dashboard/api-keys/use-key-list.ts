@@ -17,7 +17,10 @@ const OVERSCAN = 4;
 
 export type UsesByDay = ReadonlyMap<string, readonly number[]>;
 
-/** The loaded pages of a search for keys, with the data that the list shows for each key. */
+/**
+ * The loaded pages of a search for keys, with the data that the list shows for each key. The total is undefined before
+ * the first page is read.
+ */
 export function useKeyList(organizationId: string, search: ApiKeysSearch) {
   const list = useInfiniteQuery(apiKeysQuery(organizationId, search));
   const pages = list.data?.pages;
@@ -33,7 +36,7 @@ export function useKeyList(organizationId: string, search: ApiKeysSearch) {
   const rows = useMemo(
     () => ({
       apiKeys,
-      total: pages?.[0]?.total ?? 0,
+      total: pages?.[0]?.total,
       usesByDay,
       projectNames: new Map(named?.map(({ id, name }) => [id, name])),
       owners,

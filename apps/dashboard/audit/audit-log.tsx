@@ -35,7 +35,9 @@ export function AuditLog({ organizationId, filter: fixed = NO_FILTER }: Props) {
   const reading = !atTop || search.event !== undefined;
   const { first, leftToSearch, readingKey, news, tail, readAgain } = useFollowedLog(organizationId, search, reading);
   if (isForbidden(first.error)) return <NotForYou organizationId={organizationId} />;
-  const isEmpty = first.data?.data.length === 0 && news.shown.length === 0;
+  const hasNone = first.data?.data.length === 0 && news.shown.length === 0;
+  // That the search before found nothing says nothing of this one.
+  const isEmpty = hasNone && !first.isPlaceholderData;
   return (
     <>
       <FilterBar {...{ organizationId }} search={chosen} onChange={filter} />
@@ -56,15 +58,11 @@ export function AuditLog({ organizationId, filter: fixed = NO_FILTER }: Props) {
           change({ event: undefined });
         }}
       />
-      {(search.ip ?? search.path) !== undefined && (
-        <Text size="xs" c="dimmed" mb="xs">
-          A summary of many denials has no address and no path, so this filter does not find it.
-        </Text>
-      )}
+      {(search.ip ?? search.path) !== undefined && <WithoutSummaries />}
       <ErrorState error={first.error ?? tail.error} onRetry={() => void first.refetch()} />
-      {first.isPending && <ListSkeleton leftToSearch={leftToSearch} />}
+      {(first.isPending || (hasNone && !isEmpty)) && <ListSkeleton leftToSearch={leftToSearch} />}
       {isEmpty && <NothingFound filtered={isFiltered(chosen)} onClear={() => change(noFilters)} />}
-      {first.data && !isEmpty && (
+      {first.data && !hasNone && (
         <div className={first.isPlaceholderData ? 'events-stale' : undefined} aria-busy={first.isPlaceholderData}>
           <EventList
             key={readingKey}
@@ -167,6 +165,14 @@ function LiveSwitch({ state, on, possible, onChange }: LiveSwitchProps) {
         </Text>
       </Group>
     </Group>
+  );
+}
+
+function WithoutSummaries() {
+  return (
+    <Text size="xs" c="dimmed" mb="xs">
+      A summary of many denials has no address and no path, so this filter does not find it.
+    </Text>
   );
 }
 

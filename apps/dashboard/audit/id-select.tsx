@@ -48,7 +48,9 @@ export function IdSelect({ organizationId, label, kinds, value = null, ...field 
       filter={({ options }) => options}
       openOnFocus={false}
       clearButtonProps={{ 'aria-label': 'Any' }}
-      nothingFoundMessage={found.isFetching ? 'Searching …' : 'Nothing found. You can also paste an id.'}
+      nothingFoundMessage={
+        found.isFetching || typed !== text ? 'Searching …' : 'Nothing found. You can also paste an id.'
+      }
       comboboxProps={{ withinPortal: false }}
       {...field}
     />

@@ -68,26 +68,26 @@ function History({ organizationId }: { readonly organizationId: string }) {
   const shown = grants.data?.pages.flatMap(({ data }) => data);
   if (grants.error) return <ErrorState error={grants.error} onRetry={() => void grants.refetch()} />;
   if (!grants.data || !shown?.length) return null;
-  const nameOf = ({ granted_by: by }: Grant) =>
-    by === null ? 'The deployment' : (operators?.find(({ user_id: id }) => id === by)?.name ?? 'A former operator');
+  const nameOf = ({ granted_by: by }: Grant) => {
+    if (by === null) return 'The deployment';
+    return operators && (operators.find(({ user_id: id }) => id === by)?.name ?? 'A former operator');
+  };
   return (
     <div>
       <Title order={3} mb={4}>
         Grants
       </Title>
-      <Table layout="fixed" aria-label="Grants" highlightOnHover={false}>
+      <Table styles={{ td: { whiteSpace: 'nowrap' } }} aria-label="Grants" highlightOnHover={false}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th scope="col" w={100} ta="right">
+            <Table.Th scope="col" ta="right">
               Amount
             </Table.Th>
-            <Table.Th scope="col" w={120} ta="right" visibleFrom="sm">
+            <Table.Th scope="col" ta="right" visibleFrom="sm">
               Balance
             </Table.Th>
             <Table.Th scope="col">Reason</Table.Th>
-            <Table.Th scope="col" w={120}>
-              When
-            </Table.Th>
+            <Table.Th scope="col">When</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -97,12 +97,13 @@ function History({ organizationId }: { readonly organizationId: string }) {
               <Table.Td ta="right" c="dimmed" visibleFrom="sm">
                 {inDigits(grant.balance_after)}
               </Table.Td>
-              <Table.Td>
+              {/* Takes what the other columns leave, because they keep their numbers on one line. */}
+              <Table.Td w="100%" maw={0}>
                 <Text truncate title={grant.reason ?? undefined}>
                   {grant.reason ?? '–'}
                 </Text>
                 <Text size="xs" c="dimmed" truncate>
-                  {nameOf(grant)}
+                  {nameOf(grant) ?? '\u00a0'}
                 </Text>
               </Table.Td>
               <Table.Td>

@@ -21,6 +21,8 @@ export function OrganizationsPage() {
   const navigate = useNavigate({ from: '/operator/organizations' });
   const organizations = useInfiniteQuery(allOrganizationsQuery(search));
   const shown = organizations.data?.pages.flatMap(({ data }) => data);
+  // That the search before found nothing says nothing of this one.
+  const isKnown = shown && (shown.length > 0 || !organizations.isPlaceholderData);
   return (
     <>
       <PageHeader title="Organizations" description="All organizations of this deployment. Opening one is recorded." />
@@ -51,9 +53,11 @@ export function OrganizationsPage() {
         />
       </Group>
       {organizations.error && <ErrorState error={organizations.error} onRetry={() => void organizations.refetch()} />}
-      {organizations.isPending && <TableSkeleton />}
-      {shown?.length === 0 && <NoMatch title="No organization found" onShowAll={() => void navigate({ search: {} })} />}
-      {shown && shown.length > 0 && (
+      {!isKnown && !organizations.error && <TableSkeleton />}
+      {isKnown && shown.length === 0 && (
+        <NoMatch title="No organization found" onShowAll={() => void navigate({ search: {} })} />
+      )}
+      {isKnown && shown.length > 0 && (
         <>
           <OrganizationsTable organizations={shown} />
           <ShowMore list={organizations} />

@@ -34,8 +34,10 @@ function FirstPage({ organization }: { readonly organization: Organization }) {
     queryFn: () => api.apiKeys.list({ query: { organization_id: id, limit: 1 } }),
     enabled: mayCreate,
   });
-  if (mayCreate && keys.isPending) return <PageSkeleton />;
-  if (keys.data?.data.length === 0) {
+  const hasNone = keys.data?.data.length === 0;
+  // The cache may be from before the first key.
+  if (mayCreate && (keys.isPending || (hasNone && keys.isFetching))) return <PageSkeleton />;
+  if (hasNone) {
     return <Navigate to="/org/$organizationId/start" params={{ organizationId: id }} replace />;
   }
   return <Navigate {...firstPageOf(organization)} replace />;

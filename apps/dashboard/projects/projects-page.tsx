@@ -23,7 +23,8 @@ const route = '/shell/org/$organizationId/projects';
 export function ProjectsPage() {
   const { organizationId } = useParams({ from: route });
   const { organization } = useOrganization(organizationId);
-  return organization && <Projects organization={organization} />;
+  // The projects of another organization are no placeholder.
+  return organization && <Projects key={organizationId} organization={organization} />;
 }
 
 function Projects({ organization }: { readonly organization: Organization }) {
@@ -36,7 +37,9 @@ function Projects({ organization }: { readonly organization: Organization }) {
     if (manages) dialog.open();
   });
   const shown = projects.data?.pages.flatMap(({ data }) => data);
-  const isEmpty = shown?.length === 0 && !search && !projects.isPlaceholderData;
+  // That the search before found nothing says nothing of this one.
+  const isKnown = shown && (shown.length > 0 || !projects.isPlaceholderData);
+  const isEmpty = isKnown && shown.length === 0 && !search;
   return (
     <>
       <PageHeader
@@ -61,12 +64,12 @@ function Projects({ organization }: { readonly organization: Organization }) {
         </Group>
       )}
       {projects.error && <ErrorState error={projects.error} onRetry={() => void projects.refetch()} />}
-      {projects.isPending && <TableSkeleton />}
-      {isEmpty && <NoProjects onCreate={manages ? dialog.open : undefined} />}
-      {shown?.length === 0 && !isEmpty && (
+      {!isKnown && !projects.error && <TableSkeleton />}
+      {isEmpty && <NoProjects />}
+      {isKnown && shown.length === 0 && !isEmpty && (
         <NoMatch title="No project found" onShowAll={() => void navigate({ search: {} })} />
       )}
-      {shown && shown.length > 0 && (
+      {isKnown && shown.length > 0 && (
         <>
           <ProjectsTable projects={shown} organization={organization} />
           <ShowMore list={projects} />
@@ -77,20 +80,14 @@ function Projects({ organization }: { readonly organization: Organization }) {
   );
 }
 
-function NoProjects({ onCreate }: { readonly onCreate: (() => void) | undefined }) {
+function NoProjects() {
   return (
     <EmptyState
       icon={<IconFolderPlus size={32} />}
       py="xl"
       title="No projects yet"
       description="A project groups the keys of one application or customer. These keys reach only their project."
-    >
-      {onCreate && (
-        <EmptyState.Actions>
-          <Button onClick={onCreate}>Create a project</Button>
-        </EmptyState.Actions>
-      )}
-    </EmptyState>
+    />
   );
 }
 

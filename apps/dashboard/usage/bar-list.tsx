@@ -19,20 +19,22 @@ interface Props {
   readonly title: string;
   readonly items: readonly BarItem[];
   readonly nothing: string;
+  /** Whether the items are those of an earlier choice, until those of the present one are read. */
+  readonly stale: boolean;
 }
 
 const ROWS = 8;
 
 /** The largest items, each with a bar relative to the largest, and compared with the previous period. */
-export function BarList({ title, items, nothing }: Props) {
+export function BarList({ title, items, nothing, stale }: Props) {
   const most = Math.max(...items.map(({ count }) => count), 1);
   return (
     <Paper component="section" withBorder p="lg" aria-label={title}>
       <Title order={2}>{title}</Title>
       <Text size={items.length === 0 ? 'sm' : 'xs'} c="dimmed" mb="md">
-        {items.length === 0 ? nothing : 'Compared with the previous period'}
+        {items.length > 0 ? 'Compared with the previous period' : stale ? 'Loading…' : nothing}
       </Text>
-      <ol className="bar-list">
+      <ol className="bar-list counts" data-stale={stale || undefined} aria-busy={stale}>
         {items.slice(0, ROWS).map(({ key, label, count, before, note, colour }) => (
           <li key={key}>
             <div className="bar-line">

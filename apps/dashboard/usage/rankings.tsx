@@ -24,13 +24,19 @@ interface Props {
 export function Rankings({ organizationId, endpoints, keys, outcomes, nameOf }: Props) {
   return (
     <SimpleGrid cols={{ base: 1, md: 3 }}>
-      <BarList title="Top endpoints" nothing="No endpoints." items={byRequests(endpoints, endpointInList)} />
+      <BarList
+        title="Top endpoints"
+        nothing="No endpoints."
+        items={byRequests(endpoints, endpointInList)}
+        stale={endpoints.stale}
+      />
       <BarList
         title="Top keys"
         nothing="No keys were used."
         items={byRequests(keys, (id) => keyInList(id, organizationId, nameOf(id)))}
+        stale={keys.stale}
       />
-      <BarList title="Denials by reason" nothing="No denials." items={byDenials(outcomes)} />
+      <BarList title="Denials by reason" nothing="No denials." items={byDenials(outcomes)} stale={outcomes.stale} />
     </SimpleGrid>
   );
 }

@@ -5,6 +5,7 @@ import { inDigits } from '../ui/format.js';
 interface Props {
   readonly now: Counts | undefined;
   readonly before: Counts | undefined;
+  readonly stale: boolean;
 }
 
 const measures = [
@@ -13,7 +14,7 @@ const measures = [
   ['credits', 'Credits'],
 ] as const;
 
-export function Totals({ now, before }: Props) {
+export function Totals({ now, before, stale }: Props) {
   return (
     <SimpleGrid cols={{ base: 1, xs: 3 }} component="dl" m={0}>
       {measures.map(([measure, label]) => (
@@ -21,7 +22,7 @@ export function Totals({ now, before }: Props) {
           <Text component="dt" c="dimmed" size="sm">
             {label}
           </Text>
-          <dd style={{ margin: 0 }}>
+          <dd className="counts" data-stale={stale || undefined} aria-busy={stale}>
             {now ? (
               <Text fz={26} fw={600} lh={1.4}>
                 {inDigits(now[measure])}

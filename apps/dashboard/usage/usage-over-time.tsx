@@ -93,6 +93,7 @@ interface DrawnProps {
 
 function Drawn({ chart, search, stale, period }: DrawnProps) {
   const labelOf = labelsOf(period);
+  if (chart.series.length === 0 && stale) return <Skeleton height={HEIGHT + 32} />;
   if (chart.series.length === 0) {
     return (
       <Center h={HEIGHT + 32}>

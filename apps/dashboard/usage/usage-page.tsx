@@ -150,7 +150,7 @@ function Counted({ organizationId, search, onChange, counts }: Props & { readonl
     return <ErrorState error={failed.error} onRetry={() => queries.forEach((query) => void query.refetch())} />;
   const [now, before] = [outcomes.now?.totals, outcomes.before?.totals];
   if (!search.surface && now && before && requests(now) + requests(before) === 0) {
-    return <FirstUse organizationId={organizationId} />;
+    return outcomes.stale ? <PageSkeleton rows={8} /> : <FirstUse organizationId={organizationId} />;
   }
 
   const { group } = search;
@@ -166,7 +166,7 @@ function Counted({ organizationId, search, onChange, counts }: Props & { readonl
     (group ? groupedChart(overTime.data, shown, at, group, labels[group]) : plainChart(overTime.data, shown, at));
   return (
     <>
-      <Totals now={now} before={before} />
+      <Totals now={now} before={before} stale={outcomes.stale} />
       <UsageOverTime {...{ chart, period, search, onChange }} stale={overTime.isPlaceholderData} />
       <Rankings {...{ organizationId, outcomes, endpoints, keys, nameOf }} />
     </>

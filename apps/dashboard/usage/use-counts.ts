@@ -37,11 +37,14 @@ type Within = Span & Omit<Parameters<typeof usageQuery>[1], keyof Span>;
 export interface Groups {
   readonly now: Usage | undefined;
   readonly before: Usage | undefined;
+  /** Whether they are those of an earlier choice, until those of the present one are read. */
+  readonly stale: boolean;
   readonly queries: readonly UseQueryResult[];
 }
 
 function useGroups(organizationId: string, within: Within, earlier: Within, grouping: UsageGrouping): Groups {
   const now = useQuery(usageQuery(organizationId, { ...within, group_by: grouping }));
   const before = useQuery(usageQuery(organizationId, { ...earlier, group_by: grouping }));
-  return { now: now.data, before: before.data, queries: [now, before] };
+  const stale = now.isPlaceholderData || before.isPlaceholderData;
+  return { now: now.data, before: before.data, stale, queries: [now, before] };
 }
