@@ -247,11 +247,14 @@ export function nodesFromTiles(
       const { level, from, count } = hashesOf(place);
       return { level, indexes: Array.from({ length: count }, (_, n) => from + n) };
     });
-    const levels = new Map<number, ReadonlyMap<number, Uint8Array>>();
-    for (const [level, own] of Map.groupBy(ranges, (range) => range.level)) {
-      const indexes = own.flatMap((range) => range.indexes);
-      levels.set(level, await read(level, indexes));
-    }
+    const levels = new Map(
+      await Promise.all(
+        [...Map.groupBy(ranges, ({ level }) => level)].map(async ([level, own]) => {
+          const indexes = own.flatMap((range) => range.indexes);
+          return [level, await read(level, indexes)] as const;
+        }),
+      ),
+    );
     return ranges.map(({ level, indexes }) => rootOfPerfect(indexes.map((index) => levels.get(level)!.get(index)!)));
   };
 }
