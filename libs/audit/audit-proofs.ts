@@ -42,37 +42,52 @@ export class AuditProofs {
   async inclusion(organizationId: string, index: number, size?: number) {
     const head = await this.tree.head(organizationId);
     const nodes = this.tree.nodes(organizationId, head);
-    const tree = await treeOf(head, nodes, 'size', size);
-    if (index >= tree.size) {
-      throw new DomainError('not_found', `The audit log of ${tree.size} events has none with the leaf index ${index}`);
+    const below = sizeWithin(head, 'size', size);
+    if (index >= below) {
+      throw new DomainError('not_found', `The audit log of ${below} events has none with the leaf index ${index}`);
     }
     if (index < head.minimum) throw pruned(organizationId, head.minimum);
-    let leafHash: Uint8Array | undefined;
-    // The leaf is in the same bundle as its neighbours in the proof, so all are read at once.
-    const proof = await inclusionProof(index, tree.size, async (places) => {
-      const [leaf, ...others] = await nodes([{ height: 0, index }, ...places]);
-      leafHash = leaf;
-      return others;
-    });
-    return { leafHash: leafHash!, tree, proof };
+    const [tree, { leafHash, proof }] = await Promise.all([
+      treeOf(head, nodes, below),
+      leafAndProof(index, below, nodes),
+    ]);
+    return { leafHash, tree, proof };
   }
 
   /** @param to by default the size of the log */
   async consistency(organizationId: string, from: number, to?: number) {
     const head = await this.tree.head(organizationId);
     const nodes = this.tree.nodes(organizationId, head);
-    const later = await treeOf(head, nodes, 'to', to);
-    if (from > later.size) throw tooLarge('from', later.size);
-    const earlier = { size: from, root: await rootOf(from, nodes) };
-    return { from: earlier, to: later, proof: await consistencyProof(from, later.size, nodes) };
+    const size = sizeWithin(head, 'to', to);
+    if (from > size) throw tooLarge('from', size);
+    const [earlier, later, proof] = await Promise.all([
+      treeOf(head, nodes, from),
+      treeOf(head, nodes, size),
+      consistencyProof(from, size, nodes),
+    ]);
+    return { from: earlier, to: later, proof };
   }
 }
 
-/** The tree of the first entries of a log. */
-async function treeOf({ tree }: HeadOfLog, nodes: NodeReader, parameter: string, size = tree.size): Promise<Tree> {
-  if (size === tree.size) return tree;
+/** The leaf is in the same bundle as its neighbours in the proof, so all are read at once. */
+async function leafAndProof(index: number, size: number, nodes: NodeReader) {
+  let leafHash: Uint8Array | undefined;
+  const proof = await inclusionProof(index, size, async (places) => {
+    const [leaf, ...others] = await nodes([{ height: 0, index }, ...places]);
+    leafHash = leaf;
+    return others;
+  });
+  return { leafHash: leafHash!, proof };
+}
+
+function sizeWithin({ tree }: HeadOfLog, parameter: string, size = tree.size): number {
   if (size > tree.size) throw tooLarge(parameter, tree.size);
-  return { size, root: await rootOf(size, nodes) };
+  return size;
+}
+
+/** The tree of the first entries of a log. */
+async function treeOf({ tree }: HeadOfLog, nodes: NodeReader, size: number): Promise<Tree> {
+  return size === tree.size ? tree : { size, root: await rootOf(size, nodes) };
 }
 
 function tooLarge(parameter: string, size: number): DomainError {
