@@ -12,7 +12,7 @@ import { cpuSeconds, hasProc } from '../proc.ts';
 import { progress, quantile, type Figure, type Result } from '../report.ts';
 
 const CLI = fileURLToPath(new URL('../../../dist/apps/cli/main.js', import.meta.url));
-const PROOFS = 500;
+const PROOFS = 2_000;
 const CHANGED_LOGS = 2_000;
 /** Before it measures, each part runs for so many proofs or checkpoints: the first hundreds compile the code. */
 const WARM_UP = 500;
