@@ -23,6 +23,8 @@ interface World {
   readonly projectId: string;
   readonly keyId: string;
   readonly userId: string;
+  readonly invitationToken: string;
+  readonly resetToken: string;
   /** Has no keys, projects or uses. */
   readonly emptyId: string;
 }
@@ -37,8 +39,8 @@ const visits: Readonly<Record<string, (world: World) => readonly string[]>> = {
   '/': () => [],
   '/sign-in': () => ['/sign-in'],
   '/register': () => ['/register'],
-  '/invitation': () => ['/invitation'],
-  '/password-reset': () => ['/password-reset'],
+  '/invitation': ({ invitationToken }) => [`/invitation#${invitationToken}`, '/invitation'],
+  '/password-reset': ({ resetToken }) => [`/password-reset#${resetToken}`, '/password-reset'],
   '/account': () => ['/account'],
   '/org/$organizationId': () => [],
   '/org/$organizationId/settings/api-keys': inBoth('/settings/api-keys'),
@@ -253,7 +255,8 @@ async function newWorld(dashboard: Dashboard, operator: Account): Promise<World>
     params: { id },
     body: { role: 'developer', email: `${LONG.slice(0, 60)}@example.com` },
   });
-  await dashboard.account((await own.invitations.create({ params: { id }, body: { role: 'developer' } })).token);
+  const invite = () => own.invitations.create({ params: { id }, body: { role: 'developer' } });
+  const member = await dashboard.account((await invite()).token);
   const gateway = await own.apiKeys.create({
     body: { name: 'Gateway', organization_id: id, scopes: ['api-keys:verify'] },
   });
@@ -274,5 +277,15 @@ async function newWorld(dashboard: Dashboard, operator: Account): Promise<World>
      ALTER TABLE api_key DISABLE TRIGGER USER;
      UPDATE api_key SET created_at = created_at - interval '50 minutes'`,
   );
-  return { organizationId: id, projectId, keyId: key.id, userId: operator.userId, emptyId: operator.organizationId };
+  const { token: invitationToken } = await invite();
+  const { token: resetToken } = await own.deployment.createPasswordReset({ body: { email: member.email } });
+  return {
+    organizationId: id,
+    projectId,
+    keyId: key.id,
+    userId: operator.userId,
+    emptyId: operator.organizationId,
+    invitationToken,
+    resetToken,
+  };
 }

@@ -43,7 +43,7 @@ const CUT_TEXTS = `(() => {
   const hides = (value) => value === 'hidden' || value === 'clip';
   const scrolls = (value) => value === 'auto' || value === 'scroll';
   const forReadersOnly = (style) => style.clipPath !== 'none' || style.clip !== 'auto';
-  const neverShort = 'time, .mantine-Button-label, .mantine-Badge-root, [role=tab], th, label, h1, h2, h3, dt';
+  const neverShort = 'time, .mantine-Button-label, .mantine-Badge-root, .mantine-SegmentedControl-label, [role=tab], th, label, h1, h2, h3, dt';
   const describe = (element, text, how) =>
     found.add(\`\${how}: "\${text.trim().slice(0, 60)}" in \${element.tagName.toLowerCase()}.\${element.className}\`);
   const width = document.documentElement.clientWidth;

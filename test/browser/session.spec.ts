@@ -234,7 +234,7 @@ inChromium('the session in a browser', () => {
     const bob = await dashboard.account();
     const invite = () => ada.client.invitations.create({ params: { id }, body: { role: 'viewer', email: bob.email } });
     const page = await dashboard.visit((await invite()).url);
-    await page.getByText('I have an account').click();
+    await page.getByText('Sign in', { exact: true }).click();
     await signIn(page, bob);
     // A viewer sees no keys.
     await page.waitForURL((to) => to.pathname === `/org/${id}/projects`);

@@ -49,7 +49,7 @@ export function KeyFilters({ organizationId, search, onChange, busy, withinProje
       <Select
         aria-label="Status"
         placeholder="Any status"
-        w={130}
+        w={125}
         clearable
         data={statuses}
         value={search.status ?? null}
@@ -58,7 +58,7 @@ export function KeyFilters({ organizationId, search, onChange, busy, withinProje
       <Select
         aria-label="Environment"
         placeholder="Test and live"
-        w={130}
+        w={125}
         clearable
         data={[
           { value: 'live', label: 'Live' },

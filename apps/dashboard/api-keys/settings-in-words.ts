@@ -16,7 +16,7 @@ export const settingLabels: Record<keyof SettingsForm, string> = {
 
 export function settingInWords(value: SettingsForm[keyof SettingsForm]): string {
   if (value === null) return 'not limited';
-  if (typeof value === 'string') return value || 'nothing';
+  if (typeof value === 'string') return value || 'none';
   return value.map(itemInWords).join(', ') || 'none';
 }
 

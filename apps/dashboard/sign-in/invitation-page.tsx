@@ -98,7 +98,7 @@ function Acceptance({ invitation }: { readonly invitation: Invitation }) {
         onChange={(value) => setHasAccount(value === 'sign-in')}
         data={[
           { value: 'register', label: 'Create an account' },
-          { value: 'sign-in', label: 'I have an account' },
+          { value: 'sign-in', label: 'Sign in' },
         ]}
       />
       {hasAccount ? (

@@ -2,7 +2,7 @@ import { Badge } from '@mantine/core';
 
 const looks = {
   active: 'teal',
-  disabled: 'gray',
+  disabled: 'gray.6',
   expired: 'orange',
   suspended: 'orange',
   revoked: 'red',
