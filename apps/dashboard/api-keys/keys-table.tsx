@@ -65,7 +65,7 @@ function Columns({ selects }: { readonly selects: boolean }) {
       {/* "59 minutes ago" must fit. */}
       <col style={{ width: 113 }} />
       <col style={{ width: 113 }} />
-      <col style={{ width: 108 }} />
+      <col style={{ width: 100 }} />
       <col style={{ width: 104 }} />
       <col style={{ width: 148 }} />
       <col style={{ width: 40 }} />

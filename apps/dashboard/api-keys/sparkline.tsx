@@ -5,7 +5,7 @@ interface Props {
   readonly values: readonly number[];
 }
 
-const WIDTH = 64;
+const WIDTH = 56;
 const HEIGHT = 20;
 
 /** A minimal chart, so that hundreds of them are cheap. The number of uses is shown beside it. */
