@@ -79,8 +79,14 @@ const CUT_TEXTS = `(() => {
     if (width > 0 && right > icon.closest('td').getBoundingClientRect().right + 1)
       describe(icon.closest('button'), icon.closest('button').ariaLabel, 'a cut icon');
   }
+  // An input with an ellipsis is never wider inside than outside, so the text is measured.
+  const pen = document.createElement('canvas').getContext('2d');
   for (const input of document.querySelectorAll('input[placeholder]')) {
-    if (!input.value && input.checkVisibility() && input.scrollWidth > input.clientWidth + 1)
+    if (input.value || !input.checkVisibility()) continue;
+    const { fontWeight, fontSize, fontFamily, paddingLeft, paddingRight } = getComputedStyle(input);
+    pen.font = [fontWeight, fontSize, fontFamily].join(' ');
+    const room = input.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+    if (pen.measureText(input.placeholder).width > room + 1)
       describe(input, input.placeholder, 'a placeholder too long');
   }
   return [...found];

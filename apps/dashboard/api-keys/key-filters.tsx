@@ -49,7 +49,7 @@ export function KeyFilters({ organizationId, search, onChange, busy, withinProje
       <Select
         aria-label="Status"
         placeholder="Any status"
-        w={125}
+        w={120}
         clearable
         data={statuses}
         value={search.status ?? null}
@@ -58,7 +58,7 @@ export function KeyFilters({ organizationId, search, onChange, busy, withinProje
       <Select
         aria-label="Environment"
         placeholder="Test and live"
-        w={125}
+        w={135}
         clearable
         data={[
           { value: 'live', label: 'Live' },
@@ -112,7 +112,7 @@ function UseAndExpiry({ search, onChange }: Pick<Props, 'search' | 'onChange'>) 
       <Select
         aria-label="Rate limit"
         placeholder="Any limit"
-        w={130}
+        w={125}
         clearable
         data={[{ value: 'none', label: 'No rate limit' }]}
         value={search.limits ?? null}
