@@ -277,6 +277,8 @@ async function newWorld(dashboard: Dashboard, operator: Account): Promise<World>
      ALTER TABLE api_key DISABLE TRIGGER USER;
      UPDATE api_key SET created_at = created_at - interval '50 minutes'`,
   );
+  const { id: suspendedId } = await own.organizations.create({ body: { name: 'Suspended' } });
+  await own.deployment.suspendOrganization({ params: { id: suspendedId }, body: { reason: LONG } });
   const { token: invitationToken } = await invite();
   const { token: resetToken } = await own.deployment.createPasswordReset({ body: { email: member.email } });
   return {

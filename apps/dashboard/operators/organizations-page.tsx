@@ -73,7 +73,7 @@ function OrganizationsTable({ organizations }: { readonly organizations: readonl
       <TableHead
         columns={[
           { label: 'Organization' },
-          { label: 'Status', width: 110 },
+          { label: 'Status', width: 130 },
           { label: 'Scope ceiling', width: 150, from: 'md' },
           { label: 'Created', width: 140, from: 'sm' },
         ]}
