@@ -38,7 +38,7 @@ function withChosen(
 
 export function KeyFilters({ organizationId, search, onChange, busy, withinProject }: Props) {
   return (
-    <Group gap="xs" mb="sm" role="search" aria-label="API keys">
+    <Group className="key-filters" gap="xs" mb="sm" role="search" aria-label="API keys">
       <SearchBox
         label="Search by name, description, external id, id, or the key itself"
         placeholder="Search name, id, key"
