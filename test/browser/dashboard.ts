@@ -185,6 +185,8 @@ export async function expectAccessible(page: Page, withSidebar = false): Promise
   // axe's own builder for Playwright loads the library in each run, and opens another page to gather the results.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE);
   const hasDialog = (await page.locator(`${MODAL}:visible`).count()) > 0;
+  // A dialog has its name one frame after it is shown.
+  await page.locator('[role="dialog"]:not([aria-label], [aria-labelledby])').first().waitFor({ state: 'detached' });
   const context = hasDialog ? { include: [MODAL] } : { exclude: withSidebar ? [] : [SIDEBAR] };
   const current = await page.locator('html').getAttribute('data-mantine-color-scheme');
   // A change of the scheme styles the whole page anew, so the current one is first.

@@ -69,6 +69,11 @@ beforeAll(async () => {
   tables = await readTables(sql);
   await keep('early');
   if ((await verify(team, 'early')).code !== 0) throw new Error('The log is damaged from the beginning');
+  // The log of heads begins when the API asks the witness for the first time.
+  await eventually(
+    () => sql.query('SELECT FROM audit_heads'),
+    ({ rowCount }) => rowCount === 1,
+  );
   await growWithHeads();
   await putManagementEvents();
   for (const size of [4 * 256 + 20, 4 * 256 + 21, 4 * 256 + 90]) await grow(team, size);
