@@ -184,8 +184,9 @@ export async function expectAccessible(page: Page, withSidebar = false): Promise
   await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
   // axe's own builder for Playwright loads the library in each run, and opens another page to gather the results.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE);
+  // A click that opens a dialog returns a frame before the dialog is there, which has its name another frame later.
+  await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
   const hasDialog = (await page.locator(`${MODAL}:visible`).count()) > 0;
-  // A dialog has its name one frame after it is shown.
   await page.locator('[role="dialog"]:not([aria-label], [aria-labelledby])').first().waitFor({ state: 'detached' });
   const context = hasDialog ? { include: [MODAL] } : { exclude: withSidebar ? [] : [SIDEBAR] };
   const current = await page.locator('html').getAttribute('data-mantine-color-scheme');

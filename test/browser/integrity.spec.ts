@@ -358,6 +358,7 @@ inChromium('the integrity of an audit log', () => {
     await expectRed(`The log is now example.com/2/${team}, and was example.com/1/${team}`);
     await expectAccessible(page);
     await button('Accept the new key…').click();
+    await page.getByRole('dialog', { name: 'Accept the new key' }).waitFor();
     await expectAccessible(page);
     await button('Accept').click();
     await page.getByText('The checkpoint of 3 entries').waitFor();
