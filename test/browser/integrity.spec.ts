@@ -254,6 +254,7 @@ inChromium('the integrity of an audit log', () => {
     await expectRed(/The signature of .* is wrong/);
     await page.unrouteAll();
     await button('Forget what this browser remembers…').click();
+    await page.getByRole('dialog', { name: 'Forget what this browser remembers' }).waitFor();
     await expectAccessible(page);
     await button('Forget').click();
     await verified();
