@@ -7,6 +7,7 @@ import { TextLink } from '../ui/links.js';
 import { NoMatch } from '../ui/no-match.js';
 import { PageHeader } from '../ui/page-header.js';
 import { SearchBox } from '../ui/search-box.js';
+import { knownRows } from '../ui/pages.js';
 import { ShowMore } from '../ui/show-more.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { counted } from '../ui/format.js';
@@ -20,9 +21,7 @@ export function OrganizationsPage() {
   const search = useSearch({ from: '/shell/operator/organizations' });
   const navigate = useNavigate({ from: '/operator/organizations' });
   const organizations = useInfiniteQuery(allOrganizationsQuery(search));
-  const shown = organizations.data?.pages.flatMap(({ data }) => data);
-  // That the search before found nothing says nothing of this one.
-  const isKnown = shown && (shown.length > 0 || !organizations.isPlaceholderData);
+  const shown = knownRows(organizations);
   return (
     <>
       <PageHeader title="Organizations" description="All organizations of this deployment. Opening one is recorded." />
@@ -53,11 +52,9 @@ export function OrganizationsPage() {
         />
       </Group>
       {organizations.error && <ErrorState error={organizations.error} onRetry={() => void organizations.refetch()} />}
-      {!isKnown && !organizations.error && <TableSkeleton />}
-      {isKnown && shown.length === 0 && (
-        <NoMatch title="No organization found" onShowAll={() => void navigate({ search: {} })} />
-      )}
-      {isKnown && shown.length > 0 && (
+      {!shown && !organizations.error && <TableSkeleton />}
+      {shown?.length === 0 && <NoMatch title="No organization found" onShowAll={() => void navigate({ search: {} })} />}
+      {shown && shown.length > 0 && (
         <>
           <OrganizationsTable organizations={shown} />
           <ShowMore list={organizations} />

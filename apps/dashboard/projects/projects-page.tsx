@@ -11,6 +11,7 @@ import { NoMatch } from '../ui/no-match.js';
 import { PageHeader } from '../ui/page-header.js';
 import { SearchBox } from '../ui/search-box.js';
 import { useShortcut } from '../ui/shortcuts.js';
+import { knownRows } from '../ui/pages.js';
 import { ShowMore } from '../ui/show-more.js';
 import { CreateProject } from './create-project.js';
 import { ProjectRow } from './project-row.js';
@@ -36,10 +37,8 @@ function Projects({ organization }: { readonly organization: Organization }) {
   useShortcut('c', 'Create a project', () => {
     if (manages) dialog.open();
   });
-  const shown = projects.data?.pages.flatMap(({ data }) => data);
-  // That the search before found nothing says nothing of this one.
-  const isKnown = shown && (shown.length > 0 || !projects.isPlaceholderData);
-  const isEmpty = isKnown && shown.length === 0 && !search;
+  const shown = knownRows(projects);
+  const isEmpty = shown?.length === 0 && !search;
   return (
     <>
       <PageHeader
@@ -64,12 +63,12 @@ function Projects({ organization }: { readonly organization: Organization }) {
         </Group>
       )}
       {projects.error && <ErrorState error={projects.error} onRetry={() => void projects.refetch()} />}
-      {!isKnown && !projects.error && <TableSkeleton />}
+      {!shown && !projects.error && <TableSkeleton />}
       {isEmpty && <NoProjects />}
-      {isKnown && shown.length === 0 && !isEmpty && (
+      {shown?.length === 0 && !isEmpty && (
         <NoMatch title="No project found" onShowAll={() => void navigate({ search: {} })} />
       )}
-      {isKnown && shown.length > 0 && (
+      {shown && shown.length > 0 && (
         <>
           <ProjectsTable projects={shown} organization={organization} />
           <ShowMore list={projects} />
