@@ -11,8 +11,9 @@ export function residentMegabytes(pid: number): { now: number; highest: number }
   return { now: of('VmRSS'), highest: of('VmHWM') };
 }
 
-/** The CPU time of a process and its children, including ended ones, in seconds of user and kernel mode. */
+/** The CPU time of a process and its children, including ended ones, in seconds of user and kernel mode; NaN without /proc. */
 export function cpuSeconds(pid: number): number {
+  if (!hasProc) return Number.NaN;
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((name) => statOf(Number(name)))

@@ -15,6 +15,7 @@ import {
   expectNoComplaints,
   expectCleanEnd,
   moveTo,
+  painted,
   startDashboard,
   type Dashboard,
   until,
@@ -111,7 +112,7 @@ inChromium('the audit log', () => {
     const read = page.waitForResponse(/audit\/events\?.*outcome=valid/);
     await open('?outcome=valid');
     await (await read).finished();
-    await page.evaluate('new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))');
+    await painted(page);
     await page.getByRole('status', { name: 'Loading' }).waitFor();
     expect(await rows().count()).toBe(0);
     release();

@@ -174,6 +174,11 @@ const MODAL = '[aria-modal="true"]';
 /** A third of the elements of most pages. */
 const SIDEBAR = '.mantine-AppShell-navbar';
 
+/** Waits until the browser has drawn what the page has now. */
+export async function painted(page: Page): Promise<void> {
+  await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
+}
+
 /**
  * Checks the page with axe: all rules in the light scheme, and the rules about colours in the dark one. While a dialog is
  * open, checks only the dialog. Check the page behind it before or after.
@@ -185,7 +190,7 @@ export async function expectAccessible(page: Page, withSidebar = false): Promise
   // axe's own builder for Playwright loads the library in each run, and opens another page to gather the results.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE);
   // A click that opens a dialog returns a frame before the dialog is there, which has its name another frame later.
-  await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
+  await painted(page);
   const hasDialog = (await page.locator(`${MODAL}:visible`).count()) > 0;
   await page.locator('[role="dialog"]:not([aria-label], [aria-labelledby])').first().waitFor({ state: 'detached' });
   const context = hasDialog ? { include: [MODAL] } : { exclude: withSidebar ? [] : [SIDEBAR] };

@@ -5,7 +5,7 @@ import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import type { Account } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { inChromium } from './in-chromium.js';
-import { expectAccessible, expectNoComplaints, startDashboard, until, type Dashboard } from './dashboard.js';
+import { expectAccessible, expectNoComplaints, painted, startDashboard, until, type Dashboard } from './dashboard.js';
 import { keyboardFaults } from './keyboard.js';
 import { contrastOf, cutTexts, shiftOf, sticksOut } from './layout.js';
 
@@ -151,7 +151,7 @@ inChromium('every page', () => {
         if (sum >= MOST_SHIFT) faults.push(`shifts by ${sum.toFixed(3)}`, ...what);
         for (const width of at === 0 ? WIDTHS : [WIDTHS[0]!, WIDTHS.at(-1)!]) {
           await tab.setViewportSize({ width, height: 900 });
-          await tab.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
+          await painted(tab);
           await settled(tab);
           faults.push(...[...(await sticksOut(tab)), ...(await cutTexts(tab))].map((fault) => `${width} ${fault}`));
           await picture(tab, path, width);

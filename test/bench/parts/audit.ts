@@ -15,7 +15,7 @@ import type { Bench } from '../bench.ts';
 import type { Deployment } from '../deployment.ts';
 import type { Key } from '../keys.ts';
 import { bytesOf, growth, vacuumedBytes } from '../disk.ts';
-import { cpuSeconds, hasProc } from '../proc.ts';
+import { cpuSeconds } from '../proc.ts';
 import { REST_CORE, SERVER_CORE } from '../processes.ts';
 import { progress, quantile, type Figure, type Result } from '../report.ts';
 import {
@@ -125,8 +125,8 @@ async function fill(deployment: Deployment, traffic: Traffic, uses: number) {
   progress(`${name}: emptying it`);
   const postgres = await deployment.postgresPid();
   const cpu = () => ({
-    worker: hasProc ? cpuSeconds(deployment.workerPid) : Number.NaN,
-    postgresql: hasProc && postgres ? cpuSeconds(postgres) : Number.NaN,
+    worker: cpuSeconds(deployment.workerPid),
+    postgresql: postgres ? cpuSeconds(postgres) : Number.NaN,
   });
   const before = cpu();
   const began = performance.now();

@@ -8,7 +8,7 @@ import { fillAuditLog } from '../../support/audit-log.ts';
 import type { Bench } from '../bench.ts';
 import type { Deployment } from '../deployment.ts';
 import { signInAll } from '../keys.ts';
-import { cpuSeconds, hasProc } from '../proc.ts';
+import { cpuSeconds } from '../proc.ts';
 import { progress, quantile, type Figure, type Result } from '../report.ts';
 
 const CLI = fileURLToPath(new URL('../../../dist/apps/cli/main.js', import.meta.url));
@@ -43,14 +43,14 @@ export async function measureProofs({ deployment, amounts }: Bench): Promise<Res
     progress('Checkpoints of changed logs');
     const sign = async (count: number) => {
       let seconds = 0;
-      const before = hasProc ? cpuSeconds(deployment.apiPid) : Number.NaN;
+      const before = cpuSeconds(deployment.apiPid);
       for (let signed = 0; signed < count; signed += logs.length) {
         for (const { organizationId: id } of logs) await grow(id, (await sizeOf(pool, id)) + 1);
         const began = performance.now();
         await Promise.all(logs.map((log) => log.client.audit.checkpoint({ params: { id: log.organizationId } })));
         seconds += (performance.now() - began) / 1000;
       }
-      return { seconds, ofApi: (hasProc ? cpuSeconds(deployment.apiPid) : Number.NaN) - before };
+      return { seconds, ofApi: cpuSeconds(deployment.apiPid) - before };
     };
     await sign(WARM_UP);
     const { seconds, ofApi } = await sign(CHANGED_LOGS);
@@ -83,9 +83,9 @@ async function measureInclusion(
     return times;
   };
   await prove(WARM_UP);
-  const before = hasProc ? cpuSeconds(apiPid) : Number.NaN;
+  const before = cpuSeconds(apiPid);
   const times = await prove(PROOFS);
-  const cpu = (hasProc ? cpuSeconds(apiPid) : Number.NaN) - before;
+  const cpu = cpuSeconds(apiPid) - before;
   const what = `inclusion proof in ${size} events, ${how}`;
   return [
     { what: `${what}: CPU of the API`, value: (cpu / PROOFS) * 1000, unit: 'ms' },
@@ -137,13 +137,13 @@ async function measureVerification(
   key: string,
 ): Promise<Figure[]> {
   const env = { PATH: process.env['PATH'], KEYLEDGER_URL: url, KEYLEDGER_API_KEY: key };
-  const before = hasProc ? cpuSeconds(apiPid) : Number.NaN;
+  const before = cpuSeconds(apiPid);
   const began = performance.now();
   const args = ['audit', 'verify', '--organization', organizationId, '--json'];
   const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...args], { env });
   const ms = performance.now() - began;
   const { size } = JSON.parse(stdout) as { size: number };
-  const ofApi = ((hasProc ? cpuSeconds(apiPid) : Number.NaN) - before) * 1e6;
+  const ofApi = (cpuSeconds(apiPid) - before) * 1e6;
   return [
     {
       what: `verification of ${size} events by the command line`,
