@@ -29,7 +29,7 @@ export class AuditProofs {
     const from = tile.index * BUNDLE_ENTRIES;
     const span = { from, below: from + tile.width };
     if (tile.level !== 'entries') {
-      return { bytes: Buffer.concat(await this.tree.hashes(organizationId, tile.level, span)), coding: null };
+      return { bytes: await this.tree.hashes(organizationId, tile.level, span), coding: null };
     }
     if (from < minimum) throw pruned(organizationId, minimum);
     if (zstd && tile.width === BUNDLE_ENTRIES) {

@@ -118,7 +118,7 @@ export class AuditReader {
     const began = performance.now();
     const found: Leaf[] = [];
     for await (const stretch of this.stretches(search, span, order, rows)) {
-      // A copy: the entries of a bundle share its memory, which may be 16 MB.
+      // Copies: the memory of the entries is freed before the next stretch.
       for (const { index, entry } of stretch.leaves.slice(0, count - found.length)) {
         found.push({ index, entry: Uint8Array.from(entry) });
       }
@@ -159,7 +159,8 @@ export class AuditReader {
   }
 
   /**
-   * The matching leaves, in order, and the ranges in which they were found. The ranges cover the span.
+   * The matching leaves, in order, and the ranges in which they were found. The ranges cover the span. Their entries can
+   * be read until the next stretch is asked for.
    * @param span within the log's size
    * @param limit how many leaves the caller is likely to take
    * @throws DomainError `rate_limited` or `overloaded`, as {@link FairQueue.run} does

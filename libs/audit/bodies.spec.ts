@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from '@jest/globals';
-import { entriesOf, packBody, readEntries } from './bodies.js';
+import { entriesOf, packBody, openEntries } from './bodies.js';
 
 const ORGANIZATION = '0192f6a0-0000-7000-8000-000000000000';
 
@@ -10,19 +10,27 @@ const textsOf = (entries: readonly Uint8Array[]) => entries.map((entry) => Buffe
 it.each([10, 50_000])('entries of %d bytes are read as they were stored, and damage is reported', async (length) => {
   const entries = Array.from({ length: 8 }, () => new Uint8Array(randomBytes(length)));
   const stored = { first: 16, count: 8, body: packBody(entries) };
-  expect(textsOf(await readEntries(ORGANIZATION, stored))).toEqual(textsOf(entries));
+  expect(textsOf((await openEntries(ORGANIZATION, stored)).entries)).toEqual(textsOf(entries));
   expect(textsOf(entriesOf(ORGANIZATION, stored))).toEqual(textsOf(entries));
   stored.body[stored.body.length >> 1]! ^= 1;
-  await expect(readEntries(ORGANIZATION, stored)).rejects.toMatchObject({ code: 'audit_log_damaged' });
-  await expect(readEntries(ORGANIZATION, { ...stored, body: packBody(entries), count: 9 })).rejects.toMatchObject({
+  await expect(openEntries(ORGANIZATION, stored)).rejects.toMatchObject({ code: 'audit_log_damaged' });
+  await expect(openEntries(ORGANIZATION, { ...stored, body: packBody(entries), count: 9 })).rejects.toMatchObject({
     code: 'audit_log_damaged',
   });
+});
+
+it('the memory of opened entries is freed when they are disposed of, not by the garbage collector', async () => {
+  const body = packBody(Array.from({ length: 256 }, () => new Uint8Array(randomBytes(300))));
+  const opened = await openEntries(ORGANIZATION, { first: 0, count: 256, body });
+  expect(new Set(opened.entries.map((entry) => entry.byteLength))).toEqual(new Set([300]));
+  opened[Symbol.dispose]();
+  expect(new Set(opened.entries.map((entry) => entry.byteLength))).toEqual(new Set([0]));
 });
 
 it('a large body is decompressed in another thread', async () => {
   const entries = Array.from({ length: 256 }, () => new Uint8Array(randomBytes(50_000)));
   let isDone = false;
-  const reading = readEntries(ORGANIZATION, { first: 0, count: 256, body: packBody(entries) }).then(
+  const reading = openEntries(ORGANIZATION, { first: 0, count: 256, body: packBody(entries) }).then(
     () => (isDone = true),
   );
   await new Promise((resolve) => setImmediate(resolve));

@@ -5,7 +5,7 @@ import type { DomainError } from '#libs/platform/errors.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import type { Leaf } from './leaf.js';
 import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
-import { readEntries } from './bodies.js';
+import { openEntries, type OpenEntries } from './bodies.js';
 import { damaged, pruned } from './damage.js';
 
 /** Selects bundles. Those that it leaves out have no match. */
@@ -18,7 +18,7 @@ export interface BundleFilter {
 
 /** A range of a log whose entries were read, or skipped because none matches. */
 export interface Stretch extends Span {
-  /** In order. */
+  /** In order. Their entries can be read until the next stretch is asked for: then their memory is freed. */
   readonly leaves: readonly Leaf[];
 }
 
@@ -73,7 +73,7 @@ export class BundleReader {
   /** The body of a bundle as it is stored. A damaged one is not passed on. @throws DomainError `audit_log_damaged` */
   async body(organizationId: string, index: number): Promise<Uint8Array> {
     const [stored] = await this.#read({ organizationId, order: 'asc', terms: [] }, [index]);
-    await readEntries(organizationId, stored!);
+    (await openEntries(organizationId, stored!))[Symbol.dispose]();
     return stored!.body;
   }
 
@@ -90,8 +90,9 @@ export class BundleReader {
        ORDER BY first`,
       [organizationId, sealed, span.below, span.from],
     );
+    using opened = new DisposableStack();
     const leaves: Leaf[] = [];
-    for (const row of rows) leaves.push(...(await leavesOf(organizationId, row)));
+    for (const row of rows) leaves.push(...leavesOf(row, opened.use(await openEntries(organizationId, row))));
     const first = Math.min(span.from, rows[0]?.first ?? span.from);
     if (!isGapless(leaves, first, span.below)) throw await this.#missing(organizationId, sealed, span.below);
     yield stretchOf(span, leaves, order);
@@ -112,7 +113,8 @@ export class BundleReader {
           await setImmediate();
           const boundary = boundaryAfter(body.first / BUNDLE_ENTRIES, order) * BUNDLE_ENTRIES;
           const stretch = partBefore(rest, order, boundary);
-          yield stretchOf(stretch, await leavesOf(search.organizationId, body), order);
+          using opened = await openEntries(search.organizationId, body);
+          yield stretchOf(stretch, leavesOf(body, opened), order);
           rest = partAfter(rest, order, endOf(stretch, order));
         }
       }
@@ -260,8 +262,8 @@ function* inRanges(bundles: Span, order: Order): Generator<Group> {
   }
 }
 
-async function leavesOf(organizationId: string, body: Body): Promise<Leaf[]> {
-  return (await readEntries(organizationId, body)).map((entry, n) => ({ index: body.first + n, entry }));
+function leavesOf({ first }: Body, { entries }: OpenEntries): Leaf[] {
+  return entries.map((entry, n) => ({ index: first + n, entry }));
 }
 
 function isGapless(leaves: readonly Leaf[], first: number, below: number): boolean {

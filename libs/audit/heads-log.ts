@@ -9,9 +9,10 @@ import { Frontier } from '#libs/tlog/frontier.js';
 import type { NodeReader, Tree } from '#libs/tlog/proofs.js';
 import { TILE_HEIGHT } from '#libs/tlog/tiles.js';
 import { headEntry } from '#libs/tlog/witnessed-receipt.js';
-import { nodesFromTiles, type HeadOfLog } from './audit-tree.js';
+import { nodesFromTiles, selectHashes, type HeadOfLog, type StoredHashes } from './audit-tree.js';
 import type { Epoch } from './epochs.js';
 import { leafHashOf, nodeHashOf } from './log-growth.js';
+import type { Span } from './span.js';
 
 /** The log of heads among the logs of the anchor. No organization has this id. */
 export const HEADS_LOG = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
@@ -55,13 +56,9 @@ export class HeadsLog {
 
   /** Reads the tree nodes of the log. */
   nodes(epoch: NamedEpoch): NodeReader {
-    return nodesFromTiles(async (level, indexes) => {
-      const hashes = level === 0 ? await this.#leafHashes(epoch, indexes) : await this.#stored(epoch, level, indexes);
-      const missing = indexes.find((index) => !hashes.has(index));
-      if (missing === undefined) return hashes;
-      const first = missing * BUNDLE_ENTRIES ** level;
-      throw new DomainError('audit_log_damaged', `The entries from ${first} on of the log of heads cannot be read`);
-    });
+    return nodesFromTiles((level, span) =>
+      level === 0 ? this.#leafHashes(epoch, span) : this.#stored(epoch, level, span),
+    );
   }
 
   /** Organizations whose audit log has grown since its head was appended, as bare UUIDs. */
@@ -113,27 +110,33 @@ export class HeadsLog {
     return rows[0] ? { index: rows[0].index, tree: rows[0] } : null;
   }
 
-  async #leafHashes(epoch: NamedEpoch, indexes: readonly number[]): Promise<Map<number, Uint8Array>> {
+  async #leafHashes(epoch: NamedEpoch, { from, below }: Span): Promise<Uint8Array> {
     const { rows } = await this.pool.query<{ index: number; id: string; size: number; root: Buffer }>(
       `SELECT index::float8 AS index, organization_id AS id, size::float8 AS size, root FROM audit_head
-       WHERE epoch = $1 AND index = ANY($2)`,
-      [epoch.number, indexes],
+       WHERE epoch = $1 AND index >= $2 AND index < $3 ORDER BY audit_head.index`,
+      [epoch.number, from, below],
     );
-    return new Map(
-      rows.map(({ index, id, size, root }) => [
-        index,
-        leafHashOf(headEntry({ origin: originOf(epoch, id), size, root })),
-      ]),
+    const gap = rows.findIndex(({ index }, n) => index !== from + n);
+    const missing = from + (gap < 0 ? rows.length : gap);
+    if (missing < below) throw damagedFrom(missing);
+    return Buffer.concat(
+      rows.map(({ id, size, root }) => leafHashOf(headEntry({ origin: originOf(epoch, id), size, root }))),
     );
   }
 
-  async #stored({ number }: Epoch, level: number, indexes: readonly number[]): Promise<Map<number, Uint8Array>> {
-    const { rows } = await this.pool.query<{ index: number; hash: Buffer }>(
-      'SELECT index::float8 AS index, hash FROM audit_head_node WHERE epoch = $1 AND level = $2 AND index = ANY($3)',
-      [number, level, indexes],
+  async #stored({ number }: Epoch, level: number, { from, below }: Span): Promise<Uint8Array> {
+    const { rows } = await this.pool.query<StoredHashes>(
+      selectHashes('SELECT index, hash FROM audit_head_node WHERE epoch = $3 AND level = $4'),
+      [from, below, number, level],
     );
-    return new Map(rows.map(({ index, hash }) => [index, hash]));
+    const { hashes, missing } = rows[0]!;
+    if (missing !== null) throw damagedFrom(missing * BUNDLE_ENTRIES ** level);
+    return hashes;
   }
+}
+
+function damagedFrom(first: number): DomainError {
+  return new DomainError('audit_log_damaged', `The entries from ${first} on of the log of heads cannot be read`);
 }
 
 /** @param id a bare UUID */

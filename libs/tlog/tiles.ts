@@ -42,7 +42,7 @@ export function tileWidth({ level, index }: Omit<Tile, 'width'>, size: number): 
 }
 
 /** Where a tree node comes from: these hashes of a level. */
-interface HashRange {
+export interface HashRange {
   readonly level: number;
   readonly from: number;
   /** A power of 2, up to 128. */
