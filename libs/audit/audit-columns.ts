@@ -84,7 +84,7 @@ function outcomeOf(type: string, code: unknown): string | null {
  * An address, or the recorded network of one. Runs for every event, so it parses only texts that may be IPv4 in IPv6 or
  * are not addresses.
  */
-function addressOf(ip: unknown): string | null {
+export function addressOf(ip: unknown): string | null {
   if (typeof ip !== 'string') return null;
   const version = ip.includes('%') ? 0 : isIP(ip);
   if (version === 0) return ip.includes('/') ? (Network.safeParse(ip).data ?? null) : null;

@@ -140,13 +140,15 @@ function testsOf({ ip, ...criteria }: Criteria): Tested[] {
       ? [(columns: AuditColumns, event: EventEnvelope) => (test as Test<unknown>)(columns, wanted, event)]
       : [];
   });
-  return ip ? [...tests, isFrom(ip)] : tests;
+  if (!ip) return tests;
+  const isWanted = addressTest(ip);
+  return [...tests, (columns: AuditColumns) => isWanted(columns.ip)];
 }
 
 /** Whether one of two addresses or networks contains the other. Parsing them takes long, and most are equal or not. */
-function isFrom(wanted: string): (columns: AuditColumns) => boolean {
+export function addressTest(wanted: string): (ip: string | null) => boolean {
   const overlaps = overlapWith(wanted);
-  return ({ ip }) => {
+  return (ip) => {
     if (ip === null) return false;
     if (ip === wanted) return true;
     // An IPv4 address has only one notation here.
