@@ -33,6 +33,8 @@ interface Search extends BundleFilter {
 interface Group {
   readonly indexes: readonly number[];
   readonly upTo: number;
+  /** Whether few bundles have what is searched, so that a page needs many of them. */
+  readonly areRare?: boolean;
 }
 
 interface Body {
@@ -41,7 +43,10 @@ interface Body {
   readonly body: Buffer;
 }
 
-/** Bundles that one statement reads. The first statement of a search reads one, and each later one twice as many. */
+/**
+ * Bundles that one statement reads. Unless they are rare, the first statement of a search reads one, and each later one
+ * twice as many.
+ */
 const MAX_BUNDLES = 16;
 /** Bytes of bodies that one statement reads, and one body more. */
 const MAX_BYTES = 4_000_000;
@@ -153,8 +158,9 @@ export class BundleReader {
     const found = terms.length > 0 ? this.#withTerms(search, bundles) : inRanges(bundles, order);
     const hasTimes = from !== undefined || to !== undefined;
     let size = 1;
-    for await (const { indexes: all, upTo } of found) {
+    for await (const { indexes: all, upTo, areRare } of found) {
       const indexes = hasTimes ? await this.#ofTimes(search, all) : all;
+      if (areRare) size = MAX_BUNDLES;
       for (let n = 0; n < indexes.length;) {
         const some = indexes.slice(n, n + size);
         yield { indexes: some, upTo: boundaryAfter(some.at(-1)!, order) };
@@ -192,7 +198,7 @@ export class BundleReader {
       const indexes = await this.#searchTerms(search, rest);
       const isAll = indexes.length < MAX_FOUND;
       const upTo = isAll ? endOf(rest, order) : boundaryAfter(indexes.at(-1)!, order);
-      yield { indexes, upTo };
+      yield { indexes, upTo, areRare: true };
       rest = partAfter(rest, order, upTo);
     }
   }
