@@ -13,8 +13,8 @@ export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolea
   const to = filter.to ? Date.parse(filter.to) : Infinity;
   return (entry) => {
     const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);
-    if (!needles.every((any) => any.some((needle) => bytes.includes(needle)))) return false;
     if (mayBeFrom && !mayBeFrom(bytes)) return false;
+    if (!needles.every((any) => any.some((needle) => bytes.includes(needle)))) return false;
     const text = bytes.toString();
     if (!texts.every((mayHave) => mayHave(text))) return false;
     const envelope = asEnvelope(JSON.parse(text));
