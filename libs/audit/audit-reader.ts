@@ -195,8 +195,11 @@ export class AuditReader {
     const isWanted = entryFilter(filter);
     for await (const stretch of this.#bundles.stretches(uuid, span, order, { terms, ...timesOf(filter) })) {
       const found = stretch.leaves.filter(({ entry }) => isWanted(entry));
-      if (rows) yield* rows.addTo({ ...stretch, leaves: found });
-      else yield { ...stretch, leaves: found };
+      if (rows && !stretch.isOutOfTime) yield* rows.addTo({ ...stretch, leaves: found });
+      else {
+        rows?.skip(stretch);
+        yield { ...stretch, leaves: found };
+      }
     }
   }
 }
@@ -228,6 +231,14 @@ class ManagementEvents {
       this.#read = [];
       yield { ...part, leaves };
     }
+  }
+
+  /** Reads no management events of this range. It must follow the range of the last call, as with {@link addTo}. */
+  skip(range: Span): void {
+    const end = endOf(range, this.order);
+    if (isEmptySpan(partBefore(this.#unread, this.order, end))) return;
+    this.#unread = partAfter(this.#unread, this.order, end);
+    this.#read = [];
   }
 
   /** The stretch with its management events, in parts of one statement each. The stretches must follow each other. */

@@ -4,7 +4,17 @@ import { fromUuid } from '#libs/contract/ids.js';
 import type { DomainError } from '#libs/platform/errors.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import type { Leaf } from './leaf.js';
-import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
+import {
+  boundaryAfter,
+  endOf,
+  firstPart,
+  isEmptySpan,
+  partAfter,
+  partBefore,
+  startOf,
+  type Order,
+  type Span,
+} from './span.js';
 import { openEntries, type OpenEntries } from './bodies.js';
 import { damaged, pruned } from './damage.js';
 
@@ -20,6 +30,8 @@ export interface BundleFilter {
 export interface Stretch extends Span {
   /** In order. Their entries can be read until the next stretch is asked for: then their memory is freed. */
   readonly leaves: readonly Leaf[];
+  /** Whether no event of the range, searched by terms or not, has a time of the filter. */
+  readonly isOutOfTime?: boolean;
 }
 
 /** A search of one log. */
@@ -107,9 +119,17 @@ export class BundleReader {
   async *#bundles(search: Search, span: Span): AsyncGenerator<Stretch> {
     if (isEmptySpan(span)) return;
     const { order } = search;
+    const within = await this.#withinTimes(search, span);
+    yield* outOfTime(partBefore(span, order, startOf(within, order)));
+    if (!isEmptySpan(within)) yield* this.#matches(search, within);
+    yield* outOfTime(partAfter(span, order, endOf(within, order)));
+  }
+
+  async *#matches(search: Search, span: Span): AsyncGenerator<Stretch> {
+    const { order } = search;
     const bundles = { from: Math.floor(span.from / BUNDLE_ENTRIES), below: span.below / BUNDLE_ENTRIES };
     let rest = span;
-    for await (const { indexes, upTo } of this.#matching(search, await this.#withinTimes(search, bundles))) {
+    for await (const { indexes, upTo } of this.#matching(search, bundles)) {
       for (let unread = indexes; unread.length > 0;) {
         const bodies = await this.#read(search, unread);
         unread = unread.slice(bodies.length);
@@ -131,9 +151,9 @@ export class BundleReader {
     if (!isEmptySpan(rest)) yield { ...rest, leaves: [] };
   }
 
-  /** The bundles that may have entries of the filter's times. Times are nearly in order, but not quite. */
-  async #withinTimes({ organizationId, from, to }: Search, bundles: Span): Promise<Span> {
-    if (!from && !to) return bundles;
+  /** The part of the span that may have events of the filter's times. Times are nearly in order, but not quite. */
+  async #withinTimes({ organizationId, from, to }: Search, span: Span): Promise<Span> {
+    if (!from && !to) return span;
     const { rows } = await this.database.query<{ from: number | null; below: number | null }>(
       `SELECT CASE WHEN $2::timestamptz IS NOT NULL THEN coalesce((
                 SELECT index FROM audit_bundle b WHERE b.organization_id = $1 AND b.latest >= $2
@@ -145,11 +165,9 @@ export class BundleReader {
        FROM audit_log l WHERE l.organization_id = $1`,
       [organizationId, from ?? null, to ?? null],
     );
-    const times = rows[0];
-    return {
-      from: Math.max(bundles.from, times?.from ?? 0),
-      below: Math.min(bundles.below, times?.below ?? Infinity),
-    };
+    const within = (bundle: number) => Math.min(Math.max(span.from, bundle * BUNDLE_ENTRIES), span.below);
+    const first = within(rows[0]?.from ?? 0);
+    return { from: first, below: Math.max(first, within(rows[0]?.below ?? Infinity)) };
   }
 
   /** The bundles with the terms and the times, in order, in groups that one statement can read. */
@@ -250,6 +268,10 @@ export class BundleReader {
     const minimum = rows[0]?.minimum ?? 0;
     return first < minimum ? pruned(fromUuid('org', organizationId), minimum) : damaged(organizationId, first, below);
   }
+}
+
+function outOfTime(span: Span): Stretch[] {
+  return isEmptySpan(span) ? [] : [{ ...span, leaves: [], isOutOfTime: true }];
 }
 
 function overlap(terms: readonly unknown[], parameters: number): string {
