@@ -65,8 +65,12 @@ const MAX_BYTES = 4_000_000;
 /** Bundles of which a statement compares the terms without an index. If few have the terms, the index finds the rest. */
 const WINDOW = 64;
 const FREQUENT = WINDOW / 8;
+/** Bundles of which a statement compares the times, in a few milliseconds. */
+const WINDOW_OF_TIMES = 20_000;
 /** Maximum of bundles that the index finds at once. */
 const MAX_FOUND = 5_000;
+
+const OF_TIMES = '($2::timestamptz IS NULL OR newest >= $2) AND ($3::timestamptz IS NULL OR oldest < $3)';
 
 /** Reads the entries of a log from its bundles and segments. */
 export class BundleReader {
@@ -173,11 +177,13 @@ export class BundleReader {
   /** The bundles with the terms and the times, in order, in groups that one statement can read. */
   async *#matching(search: Search, bundles: Span): AsyncGenerator<Group> {
     const { order, terms, from, to } = search;
-    const found = terms.length > 0 ? this.#withTerms(search, bundles) : inRanges(bundles, order);
+    const hasTerms = terms.length > 0;
     const hasTimes = from !== undefined || to !== undefined;
+    const others = () => (hasTimes ? this.#ofTimes(search, bundles) : inRanges(bundles, order));
+    const found = hasTerms ? this.#withTerms(search, bundles) : others();
     let size = 1;
     for await (const { indexes: all, upTo, areRare } of found) {
-      const indexes = hasTimes ? await this.#ofTimes(search, all) : all;
+      const indexes = hasTerms && hasTimes ? await this.#compareTimes(search, all) : all;
       if (areRare) size = MAX_BUNDLES;
       for (let n = 0; n < indexes.length;) {
         const some = indexes.slice(n, n + size);
@@ -189,15 +195,32 @@ export class BundleReader {
     }
   }
 
+  /** The bundles that have an entry of the filter's times. One late event can make them few among many. */
+  async *#ofTimes(search: Search, bundles: Span): AsyncGenerator<Group> {
+    const { organizationId, order, from, to } = search;
+    let most = MAX_BUNDLES;
+    for (let rest = bundles; !isEmptySpan(rest); most = Math.min(most * 4, MAX_FOUND)) {
+      const window = firstPart(rest, order, WINDOW_OF_TIMES);
+      const indexes = await this.#indexes(
+        `SELECT index::float8 AS index FROM audit_bundle
+         WHERE organization_id = $1 AND index >= $4 AND index < $5 AND ${OF_TIMES}
+         ORDER BY audit_bundle.index ${order} LIMIT ${most}`,
+        [organizationId, from ?? null, to ?? null, window.from, window.below],
+      );
+      const upTo = indexes.length < most ? endOf(window, order) : boundaryAfter(indexes.at(-1)!, order);
+      yield { indexes, upTo };
+      rest = partAfter(rest, order, upTo);
+    }
+  }
+
   /** Those of the bundles that have an entry of the filter's times. */
-  async #ofTimes({ organizationId, order, from, to }: Search, indexes: readonly number[]): Promise<number[]> {
+  async #compareTimes({ organizationId, order, from, to }: Search, indexes: readonly number[]): Promise<number[]> {
     if (indexes.length === 0) return [];
     return this.#indexes(
       `SELECT index::float8 AS index FROM audit_bundle
-       WHERE organization_id = $1 AND index = ANY($2::bigint[])
-         AND ($3::timestamptz IS NULL OR newest >= $3) AND ($4::timestamptz IS NULL OR oldest < $4)
+       WHERE organization_id = $1 AND index = ANY($4::bigint[]) AND ${OF_TIMES}
        ORDER BY audit_bundle.index ${order}`,
-      [organizationId, indexes, from ?? null, to ?? null],
+      [organizationId, from ?? null, to ?? null, indexes],
     );
   }
 
