@@ -10,6 +10,8 @@ import { eventually } from '../support/eventually.js';
 import { startWatched, type WatchedProcess } from '../support/watched-processes.js';
 
 const PROCESSES = 2;
+const CALLERS = 6;
+const REPLACEMENTS = 4;
 
 let database: TestDatabase;
 let api: WatchedProcess;
@@ -76,22 +78,28 @@ describe('several processes of the API', () => {
     expect(api.output).toContain('ended unexpectedly (SIGKILL)');
   });
 
-  it('are replaced one after the other on SIGUSR2, while no connection is refused', async () => {
-    const before = serving();
-    process.kill(api.pid, 'SIGUSR2');
+  it('are replaced one after the other on SIGUSR2, while no connection is refused or reset', async () => {
     const statuses = new Set<number>();
-    await eventually(
-      async () => {
-        statuses.add(await ask());
-        return api.output;
-      },
-      (output) => output.includes('were replaced'),
-      60_000,
-    );
+    const done = new AbortController();
+    const callers = Array.from({ length: CALLERS }, async () => {
+      while (!done.signal.aborted) statuses.add(await ask());
+    });
+    const replace = async () => {
+      for (let n = 1; n <= REPLACEMENTS; n++) {
+        const before = serving();
+        process.kill(api.pid, 'SIGUSR2');
+        await eventually(
+          async () => api.output.split('were replaced').length - 1,
+          (times) => times === n,
+          60_000,
+        );
+        const after = serving();
+        expect(after).toHaveLength(PROCESSES);
+        expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+      }
+    };
+    await Promise.all([...callers, replace().finally(() => done.abort())]);
     expect([...statuses]).toEqual([200]);
-    const after = serving();
-    expect(after).toHaveLength(PROCESSES);
-    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
   });
 
   it('say once what is wrong with their settings, and exit', async () => {

@@ -185,6 +185,16 @@ describe('a server at its limit of connections', () => {
 });
 
 describe('a server that stops', () => {
+  it('responds to the first request of a connection that it had just accepted', async () => {
+    const deployment = await startDeployment({ worker: false });
+    const connection = await RawConnection.open(deployment.url);
+    const stopped = deployment.stop();
+    connection.send(get('/authz'));
+    expect((await connection.response()).status).toBe(401);
+    expect(await connection.closesWithin(3_000)).toBe(true);
+    await stopped;
+  });
+
   it('does not wait for idle, silent or unfinished clients', async () => {
     const deployment = await startDeployment({ worker: false, limits: { closeGrace: 300 } });
     const [resting, resumed, silent, headers, body] = await Promise.all(

@@ -12,6 +12,8 @@ export interface HttpLimits {
   readonly maxHeaderSize: number;
   /** Further connections are closed at once and counted. */
   readonly maxConnections: number;
+  /** How long a connection without a request stays open once the server closes. */
+  readonly idleGrace: number;
   /** How long a client may take to finish what it has begun, once the server closes. */
   readonly closeGrace: number;
 }
@@ -28,5 +30,6 @@ export const HTTP_LIMITS: HttpLimits = {
   connectionsCheckingInterval: 5_000,
   maxHeaderSize: 16 * 1024,
   maxConnections: 10_000,
+  idleGrace: 100,
   closeGrace: 3_000,
 };

@@ -16,7 +16,7 @@ const dropped = new PlainCounter(
  * details for requests that Node or this server rejects before routing.
  */
 export function createHttpServer(publicUrl: string, serve: RequestListener, limits: HttpLimits = HTTP_LIMITS): Server {
-  const { maxConnections, ...options } = limits;
+  const { maxConnections, idleGrace, ...options } = limits;
   const server = createServer(
     // `requestFault` checks the host, so that its rejection is a problem like any other. Without joining, Node would
     // keep the first of some repeated headers and make a list of others.
@@ -32,6 +32,9 @@ export function createHttpServer(publicUrl: string, serve: RequestListener, limi
   server.maxHeadersCount = 0;
   // With a limit, Node responds with 503 to a request that is on its way when the connection reaches the limit.
   server.maxRequestsPerSocket = 0;
+  // Node would end them at once, also one that it has just accepted and whose first request is on its way.
+  const closeIdleConnections = server.closeIdleConnections.bind(server);
+  server.closeIdleConnections = () => void setTimeout(closeIdleConnections, idleGrace).unref();
   server.on('drop', () => (dropped.value += 1));
   server.on('checkExpectation', (request, response) =>
     refuseRequest(
