@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/gateway-response.js';
 import type { Client } from '#libs/client/client.js';
 import { createCable } from '../support/cable.js';
+import { CLOSED_ADDRESS } from '../support/closed-address.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { leftOut } from '../support/left-out.js';
 import { RawConnection } from '../support/raw-http.js';
-import { freePort } from '../../apps/cli/free-port.js';
 import { call, CLIENT, type Request } from './client.js';
 import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
 import { startUpstream, type Received, type Upstream } from './upstream.js';
@@ -333,7 +333,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       });
 
       it('is the response to every request while Keyledger is down', async () => {
-        await withGateway({ keyledgerUrl: `http://127.0.0.1:${await freePort()}` }, async (gateway) => {
+        await withGateway({ keyledgerUrl: CLOSED_ADDRESS }, async (gateway) => {
           const { status, received } = await through(gateway, { headers: await good() });
           expect({ status, received }).toEqual({ status: name === 'nginx' ? 503 : 502, received: undefined });
         });

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
+import { CLOSED_ADDRESS } from '../support/closed-address.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { leftOut } from '../support/left-out.js';
-import { freePort } from '../../apps/cli/free-port.js';
 import { call, type Response, type Request } from './client.js';
 import {
   gatewaysDocument,
@@ -168,7 +168,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     );
 
     it('while Keyledger is unavailable is one 5xx, with nothing of the API', async () => {
-      const other = await start({ keyledgerUrl: `http://127.0.0.1:${await freePort()}` });
+      const other = await start({ keyledgerUrl: CLOSED_ADDRESS });
       try {
         const response = await through({ headers: { 'x-api-key': await newKey() } }, other);
         expect(response.status).toBe(name === 'nginx' ? 503 : 502);

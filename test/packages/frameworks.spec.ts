@@ -15,7 +15,7 @@ import { callerOf, requireKey as inExpress } from '#libs/verify/express.js';
 import { requireKey as inFastify } from '#libs/verify/fastify.js';
 import { createVerifier, type Requirement, type VerifierOptions } from '#libs/verify/verifier.js';
 import { requireKey as inHono, withKey } from '#libs/verify/web.js';
-import { freePort } from '../../apps/cli/free-port.js';
+import { CLOSED_ADDRESS } from '../support/closed-address.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { fetchListener } from '../support/fetch-listener.js';
 import { nestApi } from './nest-apis.js';
@@ -50,8 +50,6 @@ async function listening(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** An address at which nothing listens. */
-const closedAddress = async () => `http://127.0.0.1:${await freePort()}`;
 const serve = (listener: RequestListener) => listening(createServer(listener));
 const withDefaults = (options: Partial<VerifierOptions> = {}) => ({
   baseUrl: deployment.url,
@@ -168,7 +166,7 @@ describe.each(Object.entries(APIS))('an API with %s', (_, start) => {
   });
 
   it('refuses with 503 while Keyledger is away', async () => {
-    const away = await start({ baseUrl: await closedAddress() });
+    const away = await start({ baseUrl: CLOSED_ADDRESS });
     const { status, headers, body } = await get(away, { 'x-api-key': 'kl_test_x' });
     expect({ status, body }).toMatchObject({ status: 503, body: { code: 'verification_unavailable' } });
     expect(headers.get('retry-after')).toBe('1');
@@ -333,7 +331,7 @@ describe('a Keyledger that is not well', () => {
   };
 
   it('is named with what went wrong, and neither key is', async () => {
-    expect(await reason({ baseUrl: await closedAddress() })).toBe('Keyledger cannot verify: ECONNREFUSED');
+    expect(await reason({ baseUrl: CLOSED_ADDRESS })).toBe('Keyledger cannot verify: ECONNREFUSED');
     const { key: powerless } = await newKey(['usage:read']);
     expect(await reason({ apiKey: powerless })).toContain(
       '403 insufficient_scope: the key of your service needs the scope',
@@ -412,7 +410,7 @@ it('a log that fails does not keep the caller without a response', async () => {
   const onUnavailable = () => {
     throw new Error('the disk is full');
   };
-  const decision = await verifier({ baseUrl: await closedAddress(), onUnavailable }).verify(
+  const decision = await verifier({ baseUrl: CLOSED_ADDRESS, onUnavailable }).verify(
     request({ 'x-api-key': 'k' }),
     NEED,
   );

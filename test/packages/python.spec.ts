@@ -21,6 +21,7 @@ import type { Route } from '#libs/contract/route.js';
 import { CODED_SCHEMES, RESERVED_HEADERS, RESERVED_PREFIXES } from '#libs/contract/sent-credential.js';
 import { createVerifier, type VerifierOptions } from '#libs/verify/verifier.js';
 import { freePort } from '../../apps/cli/free-port.js';
+import { CLOSED_ADDRESS } from '../support/closed-address.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { describeWith } from '../support/left-out.js';
@@ -64,9 +65,6 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** An address at which nothing listens. */
-const closedAddress = async () => `http://127.0.0.1:${await freePort()}`;
-
 /** The program of the README that has this word, with a scope of this test. */
 async function programWith(word: string): Promise<string> {
   const readme = await readFile(join(ROOT, 'libs/python/README.md'), 'utf8');
@@ -85,7 +83,7 @@ async function example(framework: Framework): Promise<string> {
     .replace('def orders', 'def away');
   const own = framework === 'fastapi' ? OWN_RESPONSE : '';
   const at = (url: string, code: string) => code.replace('https://keys.example.com', url);
-  return [at(deployment.url, program), own, at(await closedAddress(), away)].join('\n');
+  return [at(deployment.url, program), own, at(CLOSED_ADDRESS, away)].join('\n');
 }
 
 type Framework = 'fastapi' | 'flask';
@@ -407,7 +405,7 @@ async function troubles(id: string, key: string): Promise<Troubled[]> {
   const get = { call: 'api_keys.get', args: [id] };
   const remove = { call: 'api_keys.delete', args: [id] };
   const impatient = { ...get, options: { timeout: 0.3, retries: 0 } };
-  const nowhere = { ...get, options: { base_url: await closedAddress(), retries: 1 } };
+  const nowhere = { ...get, options: { base_url: CLOSED_ADDRESS, retries: 1 } };
   const unexpected = (status: number) => ({ error: 'UnexpectedResponse', status });
   const late = { error: 'NoResponse', reason: 'no response within 0.3 s' };
   const away = { error: 'NoResponse' };
@@ -608,7 +606,7 @@ describePython('the Python package', () => {
       [/no response within 0.3 s$/, drip, 0.3],
     ];
     const cases: [RegExp, object][] = [
-      [/ECONNREFUSED$/, { base_url: await closedAddress() }],
+      [/ECONNREFUSED$/, { base_url: CLOSED_ADDRESS }],
       [/403 insufficient_scope: the key of your service needs the scope/, { api_key: powerless }],
       [/404 not_found: check base_url$/, { base_url: `${deployment.url}/api/v1` }],
       [/401 invalid_key: check the key of your service$/, { api_key: 'kl_test_unknown' }],

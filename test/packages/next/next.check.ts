@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePort } from '../../../apps/cli/free-port.js';
+import { CLOSED_ADDRESS } from '../../support/closed-address.js';
 import { startDeployment, type Account, type Deployment } from '../../support/deployment.js';
 import { eventually } from '../../support/eventually.js';
 
@@ -76,12 +77,11 @@ async function documentedFiles(): Promise<Record<string, string>> {
 
 /** A handler behind the proxy, and one that asks a Keyledger that is away. */
 async function furtherFiles(documented: Record<string, string>): Promise<Record<string, string>> {
-  const away = `http://${ADDRESS}:${await freePort()}`;
   return {
     'tsconfig.json': '{ "compilerOptions": { "strict": true } }',
     'app/invoices/[id]/route.ts': `export const GET = ({ headers }: Request) =>
       Response.json({ organization: headers.get('x-organization-id') });`,
-    'lib/away.ts': documented['lib/keyledger.ts']!.replace(deployment.url, away),
+    'lib/away.ts': documented['lib/keyledger.ts']!.replace(deployment.url, CLOSED_ADDRESS),
     'app/away/route.ts': documented['app/orders/route.ts']!.replace('lib/keyledger', 'lib/away'),
   };
 }
