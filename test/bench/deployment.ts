@@ -142,11 +142,11 @@ export class Deployment {
   }
 
   /** Creates an organization with keys of its own. */
-  async addCustomer(keys: number): Promise<readonly Key[]> {
+  async addCustomer(keys: number): Promise<{ readonly customer: Customer; readonly keys: readonly Key[] }> {
     const customer = new Customer(this.url);
     await customer.register();
     const first = await customer.makeKey();
-    return [first, ...(await this.copyKeys(first, keys - 1))];
+    return { customer, keys: [first, ...(await this.copyKeys(first, keys - 1))] };
   }
 
   /** Starts another API on the same database. */
