@@ -149,39 +149,38 @@ export class AuditTree {
     return rows[0]?.hashes ?? null;
   }
 
-  async #stored(organizationId: string, level: number, { from, below }: Span): Promise<Uint8Array> {
+  #stored(organizationId: string, level: number, span: Span): Promise<Uint8Array> {
     const [source, ...values] =
       level === 1
         ? ['SELECT index, root AS hash FROM audit_bundle WHERE organization_id = $3']
         : ['SELECT index, hash FROM audit_tree_node WHERE organization_id = $3 AND level = $4', level];
-    const { rows } = await this.pool.query<StoredHashes>(selectHashes(source), [
-      from,
-      below,
-      organizationId,
-      ...values,
-    ]);
-    const { hashes, missing } = rows[0]!;
-    if (missing === null) return hashes;
     const width = BUNDLE_ENTRIES ** level;
-    throw damaged(organizationId, missing * width, (missing + 1) * width);
+    const damagedAt = (index: number) => damaged(organizationId, index * width, (index + 1) * width);
+    return storedHashes(this.pool, source, span, [organizationId, ...values], damagedAt);
   }
 }
 
-export interface StoredHashes {
-  /** One after the other. */
-  readonly hashes: Buffer;
-  /** The first index without a hash. */
-  readonly missing: number | null;
-}
-
 /**
- * Reads consecutive hashes in one row, because 256 rows take longer to parse than to find.
- * @param source a statement for `index` and `hash`; $1 and $2 are the first index and the one after the last
+ * Reads consecutive hashes, one after the other. They come in one row, because 256 rows take longer to parse than to find.
+ * @param source a statement for `index` and `hash`, whose parameters begin with $3
+ * @param damagedAt makes the error for the first index without a hash
  */
-export function selectHashes(source: string): string {
-  return `SELECT string_agg(hash, '' ORDER BY i) AS hashes, min(i) FILTER (WHERE hash IS NULL)::float8 AS missing
-          FROM generate_series($1::bigint, $2::bigint - 1) AS i
-          LEFT JOIN (${source} AND index >= $1 AND index < $2) AS stored ON stored.index = i`;
+export async function storedHashes(
+  database: Pick<pg.Pool, 'query'>,
+  source: string,
+  { from, below }: Span,
+  values: readonly unknown[],
+  damagedAt: (index: number) => DomainError,
+): Promise<Uint8Array> {
+  const { rows } = await database.query<{ hashes: Buffer; missing: number | null }>(
+    `SELECT string_agg(hash, '' ORDER BY i) AS hashes, min(i) FILTER (WHERE hash IS NULL)::float8 AS missing
+     FROM generate_series($1::bigint, $2::bigint - 1) AS i
+     LEFT JOIN (${source} AND index >= $1 AND index < $2) AS stored ON stored.index = i`,
+    [from, below, ...values],
+  );
+  const { hashes, missing } = rows[0]!;
+  if (missing !== null) throw damagedAt(missing);
+  return hashes;
 }
 
 /** A log without entries has no head in the database. @param organizationId a bare UUID */

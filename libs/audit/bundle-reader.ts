@@ -125,11 +125,12 @@ export class BundleReader {
     const { order } = search;
     const within = await this.#withinTimes(search, span);
     yield* outOfTime(partBefore(span, order, startOf(within, order)));
-    if (!isEmptySpan(within)) yield* this.#matches(search, within);
+    if (!isEmptySpan(within)) yield* this.#readMatching(search, within);
     yield* outOfTime(partAfter(span, order, endOf(within, order)));
   }
 
-  async *#matches(search: Search, span: Span): AsyncGenerator<Stretch> {
+  /** @param span of leaves in bundles that may have entries of the filter's times */
+  async *#readMatching(search: Search, span: Span): AsyncGenerator<Stretch> {
     const { order } = search;
     const bundles = { from: Math.floor(span.from / BUNDLE_ENTRIES), below: span.below / BUNDLE_ENTRIES };
     let rest = span;
@@ -176,14 +177,9 @@ export class BundleReader {
 
   /** The bundles with the terms and the times, in order, in groups that one statement can read. */
   async *#matching(search: Search, bundles: Span): AsyncGenerator<Group> {
-    const { order, terms, from, to } = search;
-    const hasTerms = terms.length > 0;
-    const hasTimes = from !== undefined || to !== undefined;
-    const others = () => (hasTimes ? this.#ofTimes(search, bundles) : inRanges(bundles, order));
-    const found = hasTerms ? this.#withTerms(search, bundles) : others();
+    const { order } = search;
     let size = 1;
-    for await (const { indexes: all, upTo, areRare } of found) {
-      const indexes = hasTerms && hasTimes ? await this.#compareTimes(search, all) : all;
+    for await (const { indexes, upTo, areRare } of this.#found(search, bundles)) {
       if (areRare) size = MAX_BUNDLES;
       for (let n = 0; n < indexes.length;) {
         const some = indexes.slice(n, n + size);
@@ -193,6 +189,11 @@ export class BundleReader {
       }
       yield { indexes: [], upTo };
     }
+  }
+
+  #found(search: Search, bundles: Span): AsyncGenerator<Group> | Generator<Group> {
+    if (search.terms.length > 0) return this.#withTerms(search, bundles);
+    return hasTimes(search) ? this.#ofTimes(search, bundles) : inRanges(bundles, search.order);
   }
 
   /** The bundles that have an entry of the filter's times. One late event can make them few among many. */
@@ -214,8 +215,9 @@ export class BundleReader {
   }
 
   /** Those of the bundles that have an entry of the filter's times. */
-  async #compareTimes({ organizationId, order, from, to }: Search, indexes: readonly number[]): Promise<number[]> {
-    if (indexes.length === 0) return [];
+  async #compareTimes(search: Search, indexes: readonly number[]): Promise<readonly number[]> {
+    const { organizationId, order, from, to } = search;
+    if (indexes.length === 0 || !hasTimes(search)) return indexes;
     return this.#indexes(
       `SELECT index::float8 AS index FROM audit_bundle
        WHERE organization_id = $1 AND index = ANY($4::bigint[]) AND ${OF_TIMES}
@@ -231,7 +233,7 @@ export class BundleReader {
       const window = firstPart(rest, order, WINDOW);
       const indexes = await this.#compareTerms(search, window);
       const upTo = endOf(window, order);
-      yield { indexes, upTo };
+      yield { indexes: await this.#compareTimes(search, indexes), upTo };
       rest = partAfter(rest, order, upTo);
       isFrequent = indexes.length >= FREQUENT;
     }
@@ -239,7 +241,7 @@ export class BundleReader {
       const indexes = await this.#searchTerms(search, rest);
       const isAll = indexes.length < MAX_FOUND;
       const upTo = isAll ? endOf(rest, order) : boundaryAfter(indexes.at(-1)!, order);
-      yield { indexes, upTo, areRare: true };
+      yield { indexes: await this.#compareTimes(search, indexes), upTo, areRare: true };
       rest = partAfter(rest, order, upTo);
     }
   }
@@ -291,6 +293,10 @@ export class BundleReader {
     const minimum = rows[0]?.minimum ?? 0;
     return first < minimum ? pruned(fromUuid('org', organizationId), minimum) : damaged(organizationId, first, below);
   }
+}
+
+function hasTimes({ from, to }: BundleFilter): boolean {
+  return from !== undefined || to !== undefined;
 }
 
 function outOfTime(span: Span): Stretch[] {

@@ -9,7 +9,7 @@ import { Frontier } from '#libs/tlog/frontier.js';
 import type { NodeReader, Tree } from '#libs/tlog/proofs.js';
 import { TILE_HEIGHT } from '#libs/tlog/tiles.js';
 import { headEntry } from '#libs/tlog/witnessed-receipt.js';
-import { nodesFromTiles, selectHashes, type HeadOfLog, type StoredHashes } from './audit-tree.js';
+import { nodesFromTiles, storedHashes, type HeadOfLog } from './audit-tree.js';
 import type { Epoch } from './epochs.js';
 import { leafHashOf, nodeHashOf } from './log-growth.js';
 import type { Span } from './span.js';
@@ -124,14 +124,10 @@ export class HeadsLog {
     );
   }
 
-  async #stored({ number }: Epoch, level: number, { from, below }: Span): Promise<Uint8Array> {
-    const { rows } = await this.pool.query<StoredHashes>(
-      selectHashes('SELECT index, hash FROM audit_head_node WHERE epoch = $3 AND level = $4'),
-      [from, below, number, level],
-    );
-    const { hashes, missing } = rows[0]!;
-    if (missing !== null) throw damagedFrom(missing * BUNDLE_ENTRIES ** level);
-    return hashes;
+  #stored({ number }: Epoch, level: number, span: Span): Promise<Uint8Array> {
+    const source = 'SELECT index, hash FROM audit_head_node WHERE epoch = $3 AND level = $4';
+    const damagedAt = (index: number) => damagedFrom(index * BUNDLE_ENTRIES ** level);
+    return storedHashes(this.pool, source, span, [number, level], damagedAt);
   }
 }
 

@@ -32,7 +32,7 @@ export function createHttpServer(publicUrl: string, serve: RequestListener, limi
   server.maxHeadersCount = 0;
   // With a limit, Node responds with 503 to a request that is on its way when the connection reaches the limit.
   server.maxRequestsPerSocket = 0;
-  // Node would end them at once, also one that it has just accepted and whose first request is on its way.
+  // Node would end idle connections at once, also one that it has just accepted and whose first request is on its way.
   const closeIdleConnections = server.closeIdleConnections.bind(server);
   server.closeIdleConnections = () => void setTimeout(closeIdleConnections, idleGrace).unref();
   server.on('drop', () => (dropped.value += 1));
