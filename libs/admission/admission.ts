@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { newEventId, toUuid } from '#libs/contract/ids.js';
+import { toUuid } from '#libs/contract/ids.js';
+import { BatchIds } from '#libs/outbox/batch-ids.js';
 import { OutboxNotifier } from '#libs/outbox/outbox-notifier.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
@@ -48,6 +49,7 @@ export class Admission implements OnApplicationShutdown {
   readonly #charged: BatchQueue<Charged>;
   /** By organization or key: what is left of a balance or limit that did not cover all waiting requests. */
   readonly #reach = new Map<string, number>();
+  readonly #ids = new BatchIds();
 
   constructor(
     private readonly config: Config,
@@ -79,9 +81,13 @@ export class Admission implements OnApplicationShutdown {
     await Promise.all([this.#uncharged.close(), this.#charged.close()]);
   }
 
+  #nextId(): string {
+    return this.#ids.next(this.clock.milliseconds());
+  }
+
   async #admit(queue: BatchQueue<Waiting>, batch: readonly Waiting[]): Promise<void> {
     const rows = [...Map.groupBy(batch, rowKey).values()].map((waiting): Row => ({
-      id: newEventId(this.clock.now()),
+      id: this.#nextId(),
       waiting,
     }));
     const isComplete = batch.some(({ stateChanged }) => stateChanged);
@@ -108,7 +114,7 @@ export class Admission implements OnApplicationShutdown {
   }
 
   async #admitCharged(queue: BatchQueue<Charged>, batch: readonly Charged[]): Promise<void> {
-    const { rows, later } = gather(batch, this.#reach);
+    const { rows, later } = gather(batch, this.#reach, () => this.#nextId());
     queue.returnToFront(later);
     const charges = rows.map(({ waiting }) => waiting[0]!.charge);
     const values = [

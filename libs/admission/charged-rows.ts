@@ -1,4 +1,3 @@
-import { v7 } from 'uuid';
 import { stateKey, type Charge, type Charged, type Row } from './conditional-event.js';
 
 /** How many limits one statement counts against. Each costs some time, and the statement has a timeout. */
@@ -10,10 +9,12 @@ const MAX_LIMITS = 512;
  * what is left of a balance or limit, as far as this node knows, and those beyond {@link MAX_LIMITS}. The first request
  * of a row always takes part, whatever is left, because only the statement rejects requests.
  * @param remaining by organization or key, what is left of a balance or limit
+ * @param nextId makes the id of a row
  */
 export function gather(
   batch: readonly Charged[],
   remaining: Map<string, number>,
+  nextId: () => string,
 ): { readonly rows: readonly Row<Charged>[]; readonly later: readonly Charged[] } {
   const rows = new Map<string, Charged[]>();
   const taken = new Map<string, number>();
@@ -39,7 +40,7 @@ export function gather(
   // Remove the entries of balances and limits for which no request waits.
   const heldBack = new Set(later.flatMap(({ charge }) => sourcesOf(charge)));
   for (const source of taken.keys()) if (!heldBack.has(source)) remaining.delete(source);
-  return { rows: [...rows.values()].map((waiting) => ({ id: v7(), waiting })), later };
+  return { rows: [...rows.values()].map((waiting) => ({ id: nextId(), waiting })), later };
 }
 
 /** The key with limits and the organization with a balance to charge. The first of these identifies the row. */

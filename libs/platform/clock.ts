@@ -19,8 +19,13 @@ export class DatabaseClock extends Clock {
   #latest = 0;
 
   now(): Date {
+    return new Date(this.milliseconds());
+  }
+
+  /** The same since the epoch, with microseconds as its fraction. */
+  milliseconds(): number {
     this.#latest = Math.max(this.#latest, this.#databaseTime + performance.now() - this.#sentAt);
-    return new Date(this.#latest);
+    return this.#latest;
   }
 
   /** Reads the time of the database, in a process in which no other statement does. */

@@ -211,12 +211,8 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
 /** @returns a function that moves the clock by a number of milliseconds */
 export function movableClock(clock: DatabaseClock): (milliseconds: number) => void {
   let offset = 0;
-  const real = clock.now.bind(clock);
-  clock.now = () => {
-    const now = real();
-    now.setTime(now.getTime() + offset);
-    return now;
-  };
+  const real = clock.milliseconds.bind(clock);
+  clock.milliseconds = () => real() + offset;
   return (milliseconds) => {
     offset += milliseconds;
   };
