@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import pLimit from 'p-limit';
 import pg from 'pg';
 import { startPostgres } from '../support/built.ts';
-import { copyKeys, Customer, useOnce, type Key } from './keys.ts';
+import { copyKeys, Customer, SCOPES, useOnce, type Key } from './keys.ts';
 import { parentOf } from './proc.ts';
 import { Processes, REST_CORE, said, SERVER_CORE } from './processes.ts';
 import { AuditLog } from './audit-log.ts';
@@ -14,6 +14,8 @@ import { AuditLog } from './audit-log.ts';
 const ORGANIZATIONS = 50;
 const KEYS_EACH = 20;
 const MAKING_AT_ONCE = 4;
+/** Of one user. */
+const MOST_ORGANIZATIONS = 1_000;
 
 interface DeploymentOptions {
   /** The folder into which the API and the worker write a profile of their CPU time when they stop. */
@@ -85,7 +87,7 @@ export class Deployment {
       return { customer, first: await customer.makeKey() };
     };
     for (const { customer, first } of await Promise.all(Array.from({ length: ORGANIZATIONS }, () => limit(make)))) {
-      this.customers.push({ customer, keys: [first, ...(await this.copyKeys(first, KEYS_EACH - 1))] });
+      this.customers.push({ customer, keys: await this.#withCopies(first, KEYS_EACH) });
     }
     await Promise.all(this.keys.map(({ token }) => limit(() => useOnce(this.url, token))));
     await this.auditLog.emptied();
@@ -145,13 +147,42 @@ export class Deployment {
   async addCustomer(keys: number): Promise<{ readonly customer: Customer; readonly keys: readonly Key[] }> {
     const customer = new Customer(this.url);
     await customer.register();
-    const first = await customer.makeKey();
-    return { customer, keys: [first, ...(await this.copyKeys(first, keys - 1))] };
+    return { customer, keys: await this.#withCopies(await customer.makeKey(), keys) };
+  }
+
+  async #withCopies(key: Key, amount: number): Promise<Key[]> {
+    return [key, ...(await this.copyKeys(key, amount - 1))];
+  }
+
+  /** Creates a user with many organizations, each with keys of its own. */
+  async addOrganizations(
+    amount: number,
+    keysEach: number,
+  ): Promise<{ readonly customer: Customer; readonly organizations: readonly (readonly Key[])[] }> {
+    const customer = new Customer(this.url);
+    await customer.register();
+    const limit = pLimit(MAKING_AT_ONCE);
+    const make = async () => {
+      const client = await customer.client();
+      const { id } = await client.organizations.create({ body: { name: 'Measured' } });
+      return customer.makeKey(SCOPES, id);
+    };
+    const organizations: Key[][] = [];
+    for (const first of await Promise.all(Array.from({ length: amount }, () => limit(make)))) {
+      organizations.push(await this.#withCopies(first, keysEach));
+    }
+    return { customer, organizations };
   }
 
   /** Starts another API on the same database. */
   async startApi(): Promise<{ child: ChildProcess; url: string }> {
-    const env = { ...this.#env, PORT: '0', REGISTRATION: 'open', TRUST_PROXY: 'loopback' };
+    const env = {
+      ...this.#env,
+      PORT: '0',
+      REGISTRATION: 'open',
+      MAX_ORGANIZATIONS_PER_USER: String(MOST_ORGANIZATIONS),
+      TRUST_PROXY: 'loopback',
+    };
     const child = this.processes.start('../../dist/apps/api/main.js', env, SERVER_CORE);
     const { url } = await said<{ url: string }>(child);
     return { child, url };

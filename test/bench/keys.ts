@@ -13,7 +13,7 @@ const SIGN_IN_AT_ONCE = 4;
 /** Half the lifetime of an access token. */
 const SIGNED_IN_MS = 300_000;
 const COPIED_AT_ONCE = 5_000;
-const SCOPES = ['triggers:read'];
+export const SCOPES = ['triggers:read'];
 
 /** An API key with its token, which only its creation shows. */
 export interface Key {
@@ -45,9 +45,10 @@ export class Customer {
   }
 
   /** Creates a key through the API and uses it once, so that later requests do not wait for Argon2id. */
-  async makeKey(scopes = SCOPES): Promise<Key> {
+  async makeKey(scopes = SCOPES, organizationId?: string): Promise<Key> {
     const client = await this.client();
-    const { id, key } = await client.apiKeys.create({ body: { name: 'Measured', scopes } });
+    const body = { name: 'Measured', scopes, ...(organizationId && { organization_id: organizationId }) };
+    const { id, key } = await client.apiKeys.create({ body });
     await useOnce(this.#baseUrl, key);
     return { id, token: key };
   }

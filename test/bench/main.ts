@@ -24,7 +24,7 @@ import { print, printResult, progress, type Result } from './report.ts';
  *   latency  the time that `/authz` adds to bare `fastify()`, both at half of the maximum rate of `/authz`; CPU time
  *   changes  the time of a change of a key while others are verified at that rate
  *   ingest   how fast one worker ingests a filled outbox
- *   audit    for two profiles of uses: ingestion by one worker, disk bytes for each use, pages and export of the log
+ *   audit    for three profiles of uses: ingestion by one worker, disk bytes for each use, pages and export of the log
  *   proofs   the verification of a whole log by the command line, inclusion proofs, checkpoints of changed logs
  *   steady   10,000 requested verifications a second, and whether the worker keeps up
  *   memory   the memory of an API with 100,000 keys in its cache

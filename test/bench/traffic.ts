@@ -3,20 +3,23 @@ import type { UsedKey, UseRecord } from '#libs/contract/use-records.js';
 
 /** A fixed profile of uses: the same in each run, except for the ids of organizations and keys. */
 export interface Traffic {
-  readonly name: 'partner' | 'consumer';
+  readonly name: 'partner' | 'consumer' | 'many';
   /** The n-th use. */
   use(n: number): UseRecord;
-  /** A key of the organization with the most uses. */
+  /** A key of an organization with the most uses. */
   readonly frequentKey: UsedKey;
 }
 
 /** Uses a second of all keys together, by the times of the events. */
 export const USES_A_SECOND = 1_000;
-/** The address of one use in 50,000, always a use of the frequent key. */
+/** The address of a few uses, always of the frequent key. */
 export const RARE_ADDRESS = '198.18.7.7';
 /** The address of no use. */
 export const ABSENT_ADDRESS = '198.18.9.9';
+/** One use in so many has the rare address. */
 const RARE_EVERY = 50_000;
+/** The log that is read has a part of the uses only. */
+const RARE_EVERY_OF_MANY = 500_000;
 const PARTNER_AGENTS = [
   'python-requests/2.32.3',
   'okhttp/4.12.0',
@@ -53,20 +56,40 @@ export function partnerTraffic(organizations: readonly (readonly UsedKey[])[], s
   const random = new Random(1);
   const shares = organizations.map((_, n) => 1 / (n + 1));
   const all = shares.reduce((sum, share) => sum + share, 0);
+  const next = () => {
+    let place = random.next() * all;
+    return organizations[shares.findIndex((share) => (place -= share) < 0)] ?? organizations[0]!;
+  };
+  return serverTraffic('partner', organizations, startedAt, random, next, RARE_EVERY);
+}
+
+/** The same servers, of many organizations with equally many uses. */
+export function trafficOfMany(organizations: readonly (readonly UsedKey[])[], startedAt: Date): Traffic {
+  const random = new Random(3);
+  return serverTraffic('many', organizations, startedAt, random, () => random.of(organizations), RARE_EVERY_OF_MANY);
+}
+
+function serverTraffic(
+  name: Traffic['name'],
+  organizations: readonly (readonly UsedKey[])[],
+  startedAt: Date,
+  random: Random,
+  nextOrganization: () => readonly UsedKey[],
+  rareEvery: number,
+): Traffic {
   const numbers = new Map(organizations.flat().map((key, n) => [key, n]));
   const frequentKey = organizations[0]![0]!;
   return {
-    name: 'partner',
+    name,
     frequentKey,
     use: (n) => {
-      let place = random.next() * all;
-      const organization = organizations[shares.findIndex((share) => (place -= share) < 0)] ?? organizations[0]!;
-      const key = isRare(n) ? frequentKey : random.of(organization);
+      const organization = nextOrganization();
+      const key = isRare(n, rareEvery) ? frequentKey : random.of(organization);
       const number = numbers.get(key)!;
       const address = `203.0.${number >> 3}.${((number & 7) << 1) + (random.next() < 0.1 ? 1 : 0)}`;
       const { method, path } = random.of(ENDPOINTS);
       return useOf(key, n, startedAt, {
-        ip: isRare(n) ? RARE_ADDRESS : address,
+        ip: isRare(n, rareEvery) ? RARE_ADDRESS : address,
         userAgent: PARTNER_AGENTS[number % PARTNER_AGENTS.length]!,
         method,
         path: path(String(1_000 + random.below(PARTNER_ITEMS))),
@@ -85,11 +108,12 @@ export function consumerTraffic(keys: readonly UsedKey[], startedAt: Date): Traf
     name: 'consumer',
     frequentKey,
     use: (n) => {
-      const key = isRare(n) ? frequentKey : random.of(keys);
+      const isFromRare = isRare(n, RARE_EVERY);
+      const key = isFromRare ? frequentKey : random.of(keys);
       const { method, path } = random.of(endpoints);
       const address = n % 3 === 2 ? `2001:db8:${random.hextets(6)}` : unusedAddress(n);
       return useOf(key, n, startedAt, {
-        ip: isRare(n) ? RARE_ADDRESS : address,
+        ip: isFromRare ? RARE_ADDRESS : address,
         userAgent: random.of(CONSUMER_AGENTS),
         method,
         path: path(random.uuid()),
@@ -117,8 +141,8 @@ function useOf(
   };
 }
 
-function isRare(n: number): boolean {
-  return n % RARE_EVERY === RARE_EVERY / 2;
+function isRare(n: number, every: number): boolean {
+  return n % every === every / 2;
 }
 
 /** Multiplication with an odd number permutes the numbers of 32 bits, so no address comes twice. */

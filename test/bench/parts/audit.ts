@@ -23,6 +23,7 @@ import {
   consumerTraffic,
   partnerTraffic,
   RARE_ADDRESS,
+  trafficOfMany,
   USES_A_SECOND,
   type Traffic,
 } from '../traffic.ts';
@@ -30,6 +31,10 @@ import {
 /** The share of the uses that is ingested before the measurement, so that the worker's code is compiled. */
 const WARM_UP = 0.25;
 const CONSUMER_KEYS = 10;
+const ORGANIZATIONS_OF_MANY = 500;
+/** With fewer uses, there are fewer organizations. */
+const USES_OF_ONE_OF_MANY = 1_000;
+const KEYS_OF_ONE_OF_MANY = 2;
 /** As many uses as the admission puts into one row under load. */
 const USES_IN_BATCH = 100;
 const SOURCE = 'https://keys.example.com';
@@ -42,21 +47,36 @@ const MS_PER_HOUR = 3_600_000;
 
 type Row = Record<string, string | number>;
 
-/** Fills the log of each profile, and then reads the log of the organization with the most uses. */
+/** Fills the logs with each profile of uses, and then reads the log of an organization with the most uses. */
 export async function measureAudit(bench: Bench): Promise<Result> {
   const { deployment, amounts } = bench;
+  const { sql } = deployment;
   // The uses of the profiles happened in the last hours. They begin at a full hour, because usage is counted by the hour.
   const startedAt = new Date((Math.floor(Date.now() / MS_PER_HOUR) - 2) * MS_PER_HOUR);
   const consumer = await deployment.addCustomer(CONSUMER_KEYS);
+  const many = await deployment.addOrganizations(
+    Math.min(ORGANIZATIONS_OF_MANY, Math.ceil(amounts.events / USES_OF_ONE_OF_MANY)),
+    KEYS_OF_ONE_OF_MANY,
+  );
   await deployment.auditLog.emptied();
   const profiles = [
     {
-      traffic: partnerTraffic(await partnerKeys(deployment), startedAt),
+      traffic: partnerTraffic(
+        await usedKeysOfEach(
+          sql,
+          deployment.customers.map(({ keys }) => keys),
+        ),
+        startedAt,
+      ),
       customer: deployment.customers[0]!.customer,
     },
     {
-      traffic: consumerTraffic(await usedKeys(deployment.sql, consumer.keys), startedAt),
+      traffic: consumerTraffic(await usedKeys(sql, consumer.keys), startedAt),
       customer: consumer.customer,
+    },
+    {
+      traffic: trafficOfMany(await usedKeysOfEach(sql, many.organizations), startedAt),
+      customer: many.customer,
     },
   ];
   const pool = survivingPool({ connectionString: deployment.databaseUrl, options: sessionOptions('keyledger_api') });
@@ -82,17 +102,16 @@ export async function measureAudit(bench: Bench): Promise<Result> {
     rows,
     figures,
     notes: [
-      `Pages of ${PAGE} from the log of the organization with the most uses, requested from the API. The export is read in ` +
+      `Pages of ${PAGE} from the log of an organization with the most uses, requested from the API. The export is read in ` +
         'the process of the benchmark.',
     ],
   };
 }
 
-/** Each organization's keys. */
-async function partnerKeys({ customers, sql }: Deployment): Promise<UsedKey[][]> {
-  const keys: UsedKey[][] = [];
-  for (const customer of customers) keys.push(await usedKeys(sql, customer.keys));
-  return keys;
+async function usedKeysOfEach(sql: pg.Client, organizations: readonly (readonly Key[])[]): Promise<UsedKey[][]> {
+  const used: UsedKey[][] = [];
+  for (const keys of organizations) used.push(await usedKeys(sql, keys));
+  return used;
 }
 
 async function usedKeys(sql: pg.Client, keys: readonly Key[]): Promise<UsedKey[]> {
@@ -244,7 +263,11 @@ async function measurePages(
     progress(`${name}: pages, ${search}`);
     const client = await customer.client();
     const page = async (order: 'asc' | 'desc') =>
-      (await client.audit.listEvents({ query: { ...filter, limit: PAGE, order } })).data.length;
+      (
+        await client.audit.listEvents({
+          query: { ...filter, organization_id: frequentKey.organizationId, limit: PAGE, order },
+        })
+      ).data.length;
     const newest = await timesOf(() => page('desc'));
     const oldest = await timesOf(() => page('asc'));
     rows.push({
