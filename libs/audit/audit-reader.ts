@@ -4,34 +4,14 @@ import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { FairQueue, isOutOfTurn } from '#libs/platform/fair-queue.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
-import {
-  conditionsOf,
-  isIndexed,
-  isEmpty,
-  matcherOf,
-  readsTexts,
-  timesOf,
-  wantsManagementEvents,
-  type Condition,
-  type StoredFilter,
-} from './audit-filter.js';
+import { isEmpty, timesOf, wantsManagementEvents, type StoredFilter } from './audit-filter.js';
 import type { Page } from './audit-page.js';
 import { BundleReader, type Stretch } from './bundle-reader.js';
-import { entryFilter } from './entry-filter.js';
-import { eventOf, type Leaf } from './leaf.js';
-import {
-  boundaryAfter,
-  endOf,
-  firstPart,
-  isEmptySpan,
-  contains,
-  partAfter,
-  partBefore,
-  startOf,
-  type Order,
-  type Span,
-} from './span.js';
-import { requestTermOf, termsOf } from './terms.js';
+import { entryFilter, entrySelection } from './entry-filter.js';
+import type { Leaf } from './leaf.js';
+import { ManagementEvents } from './management-events.js';
+import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
+import { termsOf } from './terms.js';
 
 /** Selects leaves of one organization's log. */
 export interface AuditSearch {
@@ -43,10 +23,6 @@ export interface AuditSearch {
 
 /** How long the search for a page may take. */
 export const SEARCH_MS = 200;
-/** Leaves among which one statement looks for management events without an index. */
-const WINDOW = 65_536;
-/** Management events that a statement reads if their texts decide: 200 of 1 kB take some milliseconds. */
-const ROWS_WITH_TEXTS = 200;
 /** A search for many leaves rests only after this long, because a shorter rest is not precise. */
 const SHORTEST_REST_MS = 5;
 /** When to wait for a turn again that did not come. */
@@ -186,119 +162,43 @@ export class AuditReader {
       yield* this.#bundles.stretches(uuid, span, order, { terms: [] });
       return;
     }
-    const rows = wantsManagementEvents(filter) ? new ManagementEvents(this.pool, search, span, order, limit) : null;
+    const rows = wantsManagementEvents(filter)
+      ? new ManagementEvents(this.pool, uuid, filter, span, order, limit)
+      : null;
     const terms = termsOf(uuid, filter);
     if (!terms) {
       if (rows) yield* rows.stretches();
       return;
     }
     const isWanted = entryFilter(filter);
-    for await (const stretch of this.#bundles.stretches(uuid, span, order, { terms, ...timesOf(filter) })) {
-      const found = stretch.leaves.filter(({ entry }) => isWanted(entry));
-      if (rows && !stretch.isOutOfTime) yield* rows.addTo({ ...stretch, leaves: found });
-      else {
-        rows?.skip(stretch);
-        yield { ...stretch, leaves: found };
+    const selected = { terms, ...timesOf(filter), select: entrySelection(filter) };
+    for await (const stretch of this.#bundles.stretches(uuid, span, order, selected)) {
+      for (const part of matching(stretch, order, isWanted, limit)) {
+        if (rows && !stretch.isOutOfTime) yield* rows.addTo(part);
+        else {
+          rows?.skip(part);
+          yield part;
+        }
       }
     }
   }
 }
 
-/** Management events that match a search, read ahead in order. */
-class ManagementEvents {
-  #read: Leaf[] = [];
-  #unread: Span;
-  readonly #matches: ReturnType<typeof matcherOf>;
-  private readonly limit: number;
-
-  constructor(
-    private readonly pool: pg.Pool,
-    private readonly search: AuditSearch,
-    span: Span,
-    private readonly order: Order,
-    limit: number,
-  ) {
-    this.#unread = span;
-    this.#matches = matcherOf(search.filter);
-    // Few of the rows that a statement reads may have the text, and no index finds them.
-    this.limit = readsTexts(search.filter) ? ROWS_WITH_TEXTS : limit;
+/** The leaves of a stretch that match, in parts. Each part ends with so many of them that a caller may need no more. */
+function* matching(
+  stretch: Stretch,
+  order: Order,
+  isWanted: (entry: Uint8Array) => boolean,
+  limit: number,
+): Generator<Stretch> {
+  let rest: Span = stretch;
+  let found: Leaf[] = [];
+  for (const leaf of stretch.leaves) {
+    if (!isWanted(leaf.entry) || found.push(leaf) < limit) continue;
+    const boundary = boundaryAfter(leaf.index, order);
+    yield { ...partBefore(rest, order, boundary), leaves: found };
+    rest = partAfter(rest, order, boundary);
+    found = [];
   }
-
-  async *stretches(): AsyncGenerator<Stretch> {
-    while (!isEmptySpan(this.#unread)) {
-      const part = await this.#readNext();
-      const leaves = this.#read;
-      this.#read = [];
-      yield { ...part, leaves };
-    }
-  }
-
-  /** Reads no management events of this range. It must follow the range of the last call, as with {@link addTo}. */
-  skip(range: Span): void {
-    const end = endOf(range, this.order);
-    if (isEmptySpan(partBefore(this.#unread, this.order, end))) return;
-    this.#unread = partAfter(this.#unread, this.order, end);
-    this.#read = [];
-  }
-
-  /** The stretch with its management events, in parts of one statement each. The stretches must follow each other. */
-  async *addTo(stretch: Stretch): AsyncGenerator<Stretch> {
-    const { order } = this;
-    for (let rest: Span = stretch; !isEmptySpan(rest);) {
-      const partRead = (span: Span) => partBefore(span, order, startOf(this.#unread, order));
-      if (isEmptySpan(partRead(rest))) await this.#readNext();
-      const part = partRead(rest);
-      const own = this.#read.filter(({ index }) => contains(part, index));
-      this.#read = this.#read.slice(own.length);
-      const others = stretch.leaves.filter(({ index }) => contains(part, index));
-      yield { ...part, leaves: merge(others, own, order) };
-      rest = partAfter(rest, order, endOf(part, order));
-    }
-  }
-
-  /** @returns the range that one statement has read */
-  async #readNext(): Promise<Span> {
-    const { order, limit } = this;
-    const { organizationId, filter } = this.search;
-    // Without an index for the filter, a statement reads a part of the log only.
-    const window = isIndexed(filter) ? this.#unread : firstPart(this.#unread, order, WINDOW);
-    const { text, values } = where([
-      ['organization_id = ?', toUuid(organizationId)],
-      ['leaf_index >= ?', window.from],
-      ['leaf_index < ?', window.below],
-      ...conditionsOf(filter),
-      ...(filter.requestId ? [[HAS_TERM, [requestTermOf(filter.requestId)]] as const] : []),
-    ]);
-    const { rows } = await this.pool.query<{ leaf_index: string; entry: Buffer }>(
-      `SELECT leaf_index, entry FROM audit_management_event WHERE ${text} ORDER BY leaf_index ${order} LIMIT ${limit}`,
-      values,
-    );
-    const read = rows.map((row) => ({ index: Number(row.leaf_index), entry: row.entry }));
-    this.#read = read.filter((leaf) => this.#matches(eventOf(leaf).event));
-    const part = read.length < limit ? window : partBefore(window, order, boundaryAfter(read.at(-1)!.index, order));
-    this.#unread = partAfter(this.#unread, order, endOf(part, order));
-    return part;
-  }
-}
-
-/**
- * Without a condition for the organization, PostgreSQL has only the index of terms to use. With one, it would rather
- * read all events of the organization, which is the first parameter.
- */
-const HAS_TERM = `leaf_index = ANY(ARRAY(
-  WITH found AS MATERIALIZED (
-    SELECT organization_id, leaf_index FROM audit_management_event WHERE terms && ?::integer[]
-  ) SELECT leaf_index FROM found WHERE organization_id = $1
-))`;
-
-/** Joins conditions and numbers their parameters. */
-function where(conditions: readonly Condition[]): { text: string; values: unknown[] } {
-  const values: unknown[] = [];
-  const text = conditions.map(([sql, ...own]) => sql.replace('?', () => `$${values.push(...own)}`)).join(' AND ');
-  return { text, values };
-}
-
-function merge(a: readonly Leaf[], b: readonly Leaf[], order: Order): readonly Leaf[] {
-  if (b.length === 0) return a;
-  return [...a, ...b].toSorted((one, other) => (order === 'asc' ? one.index - other.index : other.index - one.index));
+  if (!isEmptySpan(rest)) yield { ...rest, leaves: found };
 }

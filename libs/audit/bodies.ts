@@ -1,7 +1,8 @@
 import { promisify } from 'node:util';
 import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
-import { BUNDLE_ENTRIES, decodeEntries, encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
+import { BUNDLE_ENTRIES, decodeEntries, encodeEntries, forEachEntry, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { damaged } from './damage.js';
+import type { Leaf } from './leaf.js';
 
 /** The fastest level: 256 uses of 600 bytes take 50 bytes each, and 1 µs each to compress. */
 const OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 } };
@@ -32,10 +33,13 @@ export function entriesOf(organizationId: string, { first, count, body }: Stored
   }
 }
 
+/** Selects entries by their bytes. The function that it returns for a bundle is called for each entry, in order. */
+export type Selection = (bundle: Uint8Array) => (start: number, end: number) => boolean;
+
 /** Entries in memory that is freed when they are disposed of. */
 export class OpenEntries implements Disposable {
   constructor(
-    readonly entries: readonly Uint8Array[],
+    readonly leaves: readonly Leaf[],
     private readonly memory: ArrayBuffer,
   ) {}
 
@@ -52,12 +56,27 @@ export class OpenEntries implements Disposable {
 const SMALL_BODY_BYTES = 100_000;
 const decompressElsewhere = promisify(zstdDecompress);
 
-/** Like {@link entriesOf}, for a process that serves requests meanwhile. */
-export async function openEntries(organizationId: string, { first, count, body }: Stored): Promise<OpenEntries> {
+/**
+ * Like {@link entriesOf}, for a process that serves requests meanwhile.
+ * @param select all entries by default
+ */
+export async function openEntries(
+  organizationId: string,
+  { first, count, body }: Stored,
+  select?: Selection,
+): Promise<OpenEntries> {
   try {
     const isSmall = body.length <= SMALL_BODY_BYTES;
     const bundle = isSmall ? decompress(body) : await decompressElsewhere(body, LIMITS);
-    return new OpenEntries(entriesIn(bundle, count), bundle.buffer);
+    const isSelected = select?.(bundle);
+    const leaves: Leaf[] = [];
+    let index = first;
+    forEachEntry(bundle, (start, end) => {
+      if (!isSelected || isSelected(start, end)) leaves.push({ index, entry: bundle.subarray(start, end) });
+      index += 1;
+    });
+    requireCount(index - first, count);
+    return new OpenEntries(leaves, bundle.buffer);
   } catch (error) {
     throw damaged(organizationId, first, first + count, error);
   }
@@ -68,7 +87,13 @@ export async function openEntries(organizationId: string, { first, count, body }
  * @throws Error if the body is damaged
  */
 export function unpackBody(body: Uint8Array, count: number): Uint8Array[] {
-  return entriesIn(decompress(body), count);
+  const entries = decodeEntries(decompress(body));
+  requireCount(entries.length, count);
+  return entries;
+}
+
+function requireCount(entries: number, count: number): void {
+  if (entries !== count) throw new RangeError(`A body has ${entries} entries instead of ${count}`);
 }
 
 /** A usual bundle has 150 kB, so it is one chunk. Several chunks are copied into one. */
@@ -78,10 +103,4 @@ const LIMITS = { chunkSize: 256 * 1024, maxOutputLength: MAX_BODY_BYTES };
 function decompress(body: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer, length } = zstdDecompressSync(body, LIMITS);
   return new Uint8Array(buffer.transfer(length));
-}
-
-function entriesIn(bundle: Uint8Array, count: number): Uint8Array[] {
-  const entries = decodeEntries(bundle);
-  if (entries.length !== count) throw new RangeError(`A body has ${entries.length} entries instead of ${count}`);
-  return entries;
 }

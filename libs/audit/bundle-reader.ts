@@ -15,15 +15,17 @@ import {
   type Order,
   type Span,
 } from './span.js';
-import { openEntries, type OpenEntries } from './bodies.js';
+import { openEntries, type Selection } from './bodies.js';
 import { damaged, pruned } from './damage.js';
 
-/** Selects bundles. Those that it leaves out have no match. */
+/** Selects bundles, and entries of them. Those that it leaves out do not match. */
 export interface BundleFilter {
   /** The bundle has at least one term of each list. */
   readonly terms: readonly (readonly number[])[];
   readonly from?: string | undefined;
   readonly to?: string | undefined;
+  /** All entries by default. */
+  readonly select?: Selection;
 }
 
 /** A range of a log whose entries were read, or skipped because none matches. */
@@ -99,7 +101,7 @@ export class BundleReader {
   }
 
   /** The entries after the last full bundle, as the range sees it. */
-  async *#end({ organizationId, order }: Search, span: Span, sealed: number): AsyncGenerator<Stretch> {
+  async *#end({ organizationId, order, select }: Search, span: Span, sealed: number): AsyncGenerator<Stretch> {
     if (isEmptySpan(span)) return;
     // One statement: between two, a bundle could replace the segments.
     const { rows } = await this.database.query<Body>(
@@ -111,11 +113,10 @@ export class BundleReader {
        ORDER BY first`,
       [organizationId, sealed, span.below, span.from],
     );
+    if (!areGapless(rows, span)) throw await this.#missing(organizationId, sealed, span.below);
     using opened = new DisposableStack();
     const leaves: Leaf[] = [];
-    for (const row of rows) leaves.push(...leavesOf(row, opened.use(await openEntries(organizationId, row))));
-    const first = Math.min(span.from, rows[0]?.first ?? span.from);
-    if (!isGapless(leaves, first, span.below)) throw await this.#missing(organizationId, sealed, span.below);
+    for (const row of rows) leaves.push(...opened.use(await openEntries(organizationId, row, select)).leaves);
     yield stretchOf(span, leaves, order);
   }
 
@@ -131,22 +132,18 @@ export class BundleReader {
 
   /** @param span of leaves in bundles that may have entries of the filter's times */
   async *#readMatching(search: Search, span: Span): AsyncGenerator<Stretch> {
-    const { order } = search;
+    const { organizationId, order, select } = search;
     const bundles = { from: Math.floor(span.from / BUNDLE_ENTRIES), below: span.below / BUNDLE_ENTRIES };
     let rest = span;
     for await (const { indexes, upTo } of this.#matching(search, bundles)) {
-      for (let unread = indexes; unread.length > 0;) {
-        const bodies = await this.#read(search, unread);
-        unread = unread.slice(bodies.length);
-        for (const body of bodies) {
-          // Leaves the serving thread to others between two bundles.
-          await setImmediate();
-          const boundary = boundaryAfter(body.first / BUNDLE_ENTRIES, order) * BUNDLE_ENTRIES;
-          const stretch = partBefore(rest, order, boundary);
-          using opened = await openEntries(search.organizationId, body);
-          yield stretchOf(stretch, leavesOf(body, opened), order);
-          rest = partAfter(rest, order, endOf(stretch, order));
-        }
+      for await (const body of this.#bodies(search, indexes)) {
+        // Leaves the serving thread to others between two bundles.
+        await setImmediate();
+        const boundary = boundaryAfter(body.first / BUNDLE_ENTRIES, order) * BUNDLE_ENTRIES;
+        const stretch = partBefore(rest, order, boundary);
+        using opened = await openEntries(organizationId, body, select);
+        yield stretchOf(stretch, opened.leaves, order);
+        rest = partAfter(rest, order, endOf(stretch, order));
       }
       const searched = partBefore(rest, order, upTo * BUNDLE_ENTRIES);
       if (isEmptySpan(searched)) continue;
@@ -175,12 +172,16 @@ export class BundleReader {
     return { from: first, below: Math.max(first, within(rows[0]?.below ?? Infinity)) };
   }
 
-  /** The bundles with the terms and the times, in order, in groups that one statement can read. */
+  /** The bundles with the terms and the times, in order. Unless they are rare, a group is what one statement reads. */
   async *#matching(search: Search, bundles: Span): AsyncGenerator<Group> {
     const { order } = search;
     let size = 1;
-    for await (const { indexes, upTo, areRare } of this.#found(search, bundles)) {
-      if (areRare) size = MAX_BUNDLES;
+    for await (const group of this.#found(search, bundles)) {
+      if (group.areRare) {
+        yield group;
+        continue;
+      }
+      const { indexes, upTo } = group;
       for (let n = 0; n < indexes.length;) {
         const some = indexes.slice(n, n + size);
         yield { indexes: some, upTo: boundaryAfter(some.at(-1)!, order) };
@@ -269,6 +270,22 @@ export class BundleReader {
     return rows.map(({ index }) => index);
   }
 
+  /** The bodies of bundles, in order. While the caller searches those of one statement, the next statement runs. */
+  async *#bodies(search: Search, indexes: readonly number[]): AsyncGenerator<Body> {
+    if (indexes.length === 0) return;
+    const read = (from: number) => this.#read(search, indexes.slice(from, from + MAX_BUNDLES));
+    for (let next = read(0), count = 0; count < indexes.length;) {
+      const bodies = await next;
+      count += bodies.length;
+      if (count < indexes.length) {
+        next = read(count);
+        // The caller may end before it.
+        next.catch(() => {});
+      }
+      yield* bodies;
+    }
+  }
+
   /** The first of these bundles, as many as have {@link MAX_BYTES}. */
   async #read({ organizationId, order }: Search, indexes: readonly number[]): Promise<Body[]> {
     const { rows } = await this.database.query<Body>(
@@ -319,12 +336,14 @@ function* inRanges(bundles: Span, order: Order): Generator<Group> {
   }
 }
 
-function leavesOf({ first }: Body, { entries }: OpenEntries): Leaf[] {
-  return entries.map((entry, n) => ({ index: first + n, entry }));
-}
-
-function isGapless(leaves: readonly Leaf[], first: number, below: number): boolean {
-  return first + leaves.length >= below && leaves.every(({ index }, n) => index === first + n);
+/** Whether the rows follow each other and cover the span. */
+function areGapless(rows: readonly Body[], { from, below }: Span): boolean {
+  let end = Math.min(from, rows[0]?.first ?? from);
+  for (const { first, count } of rows) {
+    if (first !== end) return false;
+    end += count;
+  }
+  return end >= below;
 }
 
 function stretchOf({ from, below }: Span, leaves: readonly Leaf[], order: Order): Stretch {

@@ -22,6 +22,11 @@ export function boundaryAfter(index: number, order: Order): number {
   return order === 'asc' ? index + 1 : index;
 }
 
+/** The boundary before one item, in the order of reading. */
+export function boundaryBefore(index: number, order: Order): number {
+  return order === 'asc' ? index : index + 1;
+}
+
 /** The part of a range that is read before a boundary. */
 export function partBefore({ from, below }: Span, order: Order, boundary: number): Span {
   return order === 'asc' ? { from, below: Math.min(boundary, below) } : { from: Math.max(boundary, from), below };

@@ -31,14 +31,22 @@ export function encodeEntries(entries: readonly Uint8Array[]): Uint8Array {
  * @throws RangeError if the bundle ends inside an entry
  */
 export function decodeEntries(bundle: Uint8Array): Uint8Array[] {
-  const view = new DataView(bundle.buffer, bundle.byteOffset, bundle.byteLength);
   const entries: Uint8Array[] = [];
+  forEachEntry(bundle, (start, end) => entries.push(bundle.subarray(start, end)));
+  return entries;
+}
+
+/**
+ * Calls back with the first byte of each entry in the bundle and the one after its last, in order.
+ * @throws RangeError if the bundle ends inside an entry
+ */
+export function forEachEntry(bundle: Uint8Array, visit: (start: number, end: number) => void): void {
+  const view = new DataView(bundle.buffer, bundle.byteOffset, bundle.byteLength);
   for (let offset = 0; offset < bundle.length;) {
     const start = offset + 2;
     const end = start + view.getUint16(offset);
     if (end > bundle.length) throw new RangeError('The bundle ends inside an entry');
-    entries.push(bundle.subarray(start, end));
+    visit(start, end);
     offset = end;
   }
-  return entries;
 }
