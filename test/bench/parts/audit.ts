@@ -51,8 +51,9 @@ type Row = Record<string, string | number>;
 export async function measureAudit(bench: Bench): Promise<Result> {
   const { deployment, amounts } = bench;
   const { sql } = deployment;
-  // The uses of the profiles happened in the last hours. They begin at a full hour, because usage is counted by the hour.
-  const startedAt = new Date((Math.floor(Date.now() / MS_PER_HOUR) - 2) * MS_PER_HOUR);
+  // After the events that are in the logs already, so that these are not late, and at a full hour, because usage is
+  // counted by the hour.
+  const startedAt = new Date(Math.ceil(Date.now() / MS_PER_HOUR) * MS_PER_HOUR);
   const consumer = await deployment.addCustomer(CONSUMER_KEYS);
   const many = await deployment.addOrganizations(
     Math.min(ORGANIZATIONS_OF_MANY, Math.ceil(amounts.events / USES_OF_ONE_OF_MANY)),
