@@ -62,6 +62,8 @@ interface Body {
  * twice as many.
  */
 const MAX_BUNDLES = 16;
+/** Statements that run for searches whose turn it is not. */
+const MAX_READING_AHEAD = 2;
 /** Bytes of bodies that one statement reads, and one body more. */
 const MAX_BYTES = 4_000_000;
 /** Bundles of which a statement compares the terms without an index. If few have the terms, the index finds the rest. */
@@ -76,6 +78,8 @@ const OF_TIMES = '($2::timestamptz IS NULL OR newest >= $2) AND ($3::timestamptz
 
 /** Reads the entries of a log from its bundles and segments. */
 export class BundleReader {
+  #readingAhead = 0;
+
   constructor(private readonly database: Pick<pg.Pool, 'query'>) {}
 
   /**
@@ -270,20 +274,26 @@ export class BundleReader {
     return rows.map(({ index }) => index);
   }
 
-  /** The bodies of bundles, in order. While the caller searches those of one statement, the next statement runs. */
+  /** The bodies of bundles, in order. While the caller searches those of one statement, the next statement may run. */
   async *#bodies(search: Search, indexes: readonly number[]): AsyncGenerator<Body> {
-    if (indexes.length === 0) return;
     const read = (from: number) => this.#read(search, indexes.slice(from, from + MAX_BUNDLES));
-    for (let next = read(0), count = 0; count < indexes.length;) {
-      const bodies = await next;
+    let next: Promise<Body[]> | undefined;
+    for (let count = 0; count < indexes.length;) {
+      const bodies = await (next ?? read(count));
       count += bodies.length;
-      if (count < indexes.length) {
-        next = read(count);
-        // The caller may end before it.
-        next.catch(() => {});
-      }
+      next = count < indexes.length ? this.#ahead(() => read(count)) : undefined;
       yield* bodies;
     }
+  }
+
+  /** Begins a statement before its turn, if few others have begun so: each waiting search could begin one. */
+  #ahead(read: () => Promise<Body[]>): Promise<Body[]> | undefined {
+    if (this.#readingAhead >= MAX_READING_AHEAD) return undefined;
+    this.#readingAhead += 1;
+    const reading = read().finally(() => (this.#readingAhead -= 1));
+    // The caller may need no more bodies, and then nothing waits for it.
+    reading.catch(() => {});
+    return reading;
   }
 
   /** The first of these bundles, as many as have {@link MAX_BYTES}. */

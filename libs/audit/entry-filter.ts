@@ -22,7 +22,7 @@ export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolea
 }
 
 /**
- * Selects the entries that can match the filter, by texts that they must contain. Parsing an entry takes fifty times as
+ * Selects the entries that can match the filter, by texts that they must contain. Parsing an entry takes many times as
  * long as looking for a text in it.
  */
 export function entrySelection(filter: StoredFilter): Selection {
