@@ -50,47 +50,20 @@ type Row = Record<string, string | number>;
 /** Fills the logs with each profile of uses, and then reads the log of an organization with the most uses. */
 export async function measureAudit(bench: Bench): Promise<Result> {
   const { deployment, amounts } = bench;
-  const { sql } = deployment;
-  // After the events that are in the logs already, so that these are not late, and at a full hour, because usage is
-  // counted by the hour.
-  const startedAt = new Date(Math.ceil(Date.now() / MS_PER_HOUR) * MS_PER_HOUR);
-  const consumer = await deployment.addCustomer(CONSUMER_KEYS);
-  const many = await deployment.addOrganizations(
-    Math.min(ORGANIZATIONS_OF_MANY, Math.ceil(amounts.events / USES_OF_ONE_OF_MANY)),
-    KEYS_OF_ONE_OF_MANY,
-  );
-  await deployment.auditLog.emptied();
-  const profiles = [
-    {
-      traffic: partnerTraffic(
-        await usedKeysOfEach(
-          sql,
-          deployment.customers.map(({ keys }) => keys),
-        ),
-        startedAt,
-      ),
-      customer: deployment.customers[0]!.customer,
-    },
-    {
-      traffic: consumerTraffic(await usedKeys(sql, consumer.keys), startedAt),
-      customer: consumer.customer,
-    },
-    {
-      traffic: trafficOfMany(await usedKeysOfEach(sql, many.organizations), startedAt),
-      customer: many.customer,
-    },
-  ];
+  const profiles = await profilesOf(deployment, amounts.events);
   const pool = survivingPool({ connectionString: deployment.databaseUrl, options: sessionOptions('keyledger_api') });
   const rows: Row[] = [];
   const figures: Figure[] = [];
   const tables: Record<string, readonly Row[]> = {};
   deployment.pinWorker(SERVER_CORE);
   try {
-    for (const { traffic, customer } of profiles) {
+    for (const { traffic, customer, startedAt } of profiles) {
       const uses = amounts.events;
       const filled = await fill(deployment, traffic, uses);
       figures.push(...filled.figures);
       tables[`${traffic.name}: bytes on disk for each use`] = filled.tables;
+      // Or PostgreSQL would write what the ingestion has left while pages are read.
+      await deployment.sql.query('CHECKPOINT');
       rows.push(...(await measurePages(customer, traffic, startedAt, uses)));
       figures.push(await measureExport(pool, traffic));
     }
@@ -107,6 +80,50 @@ export async function measureAudit(bench: Bench): Promise<Result> {
         'the process of the benchmark.',
     ],
   };
+}
+
+interface Profile {
+  readonly traffic: Traffic;
+  /** Can read the log. */
+  readonly customer: Customer;
+  readonly startedAt: Date;
+}
+
+/** The keys of each profile, and the uses that they will have. */
+async function profilesOf(deployment: Deployment, uses: number): Promise<Profile[]> {
+  const { sql } = deployment;
+  // After the events that are in the logs already, so that these are not late, and at a full hour, because usage is
+  // counted by the hour.
+  const startedAt = new Date(Math.ceil(Date.now() / MS_PER_HOUR) * MS_PER_HOUR);
+  const consumer = await deployment.addCustomer(CONSUMER_KEYS);
+  const many = await deployment.addOrganizations(
+    Math.min(ORGANIZATIONS_OF_MANY, Math.ceil(uses / USES_OF_ONE_OF_MANY)),
+    KEYS_OF_ONE_OF_MANY,
+  );
+  await deployment.auditLog.emptied();
+  return [
+    {
+      traffic: partnerTraffic(
+        await usedKeysOfEach(
+          sql,
+          deployment.customers.map(({ keys }) => keys),
+        ),
+        startedAt,
+      ),
+      startedAt,
+      customer: deployment.customers[0]!.customer,
+    },
+    {
+      traffic: consumerTraffic(await usedKeys(sql, consumer.keys), startedAt),
+      startedAt,
+      customer: consumer.customer,
+    },
+    {
+      traffic: trafficOfMany(await usedKeysOfEach(sql, many.organizations), startedAt),
+      startedAt,
+      customer: many.customer,
+    },
+  ];
 }
 
 async function usedKeysOfEach(sql: pg.Client, organizations: readonly (readonly Key[])[]): Promise<UsedKey[][]> {
