@@ -24,6 +24,7 @@ import {
   rowKey,
   type Charged,
   type ConditionalEvent,
+  type Gathered,
   type Outcome,
   type Row,
   type Waiting,
@@ -81,15 +82,12 @@ export class Admission implements OnApplicationShutdown {
     await Promise.all([this.#uncharged.close(), this.#charged.close()]);
   }
 
-  #nextId(): string {
-    return this.#ids.next(this.clock.milliseconds());
+  #withIds<W extends Waiting>(gathered: readonly Gathered<W>[]): readonly Row<W>[] {
+    return gathered.map((row) => ({ id: this.#ids.next(this.clock.milliseconds()), ...row }));
   }
 
   async #admit(queue: BatchQueue<Waiting>, batch: readonly Waiting[]): Promise<void> {
-    const rows = [...Map.groupBy(batch, rowKey).values()].map((waiting): Row => ({
-      id: this.#nextId(),
-      waiting,
-    }));
+    const rows = this.#withIds([...Map.groupBy(batch, rowKey).values()].map((waiting) => ({ waiting })));
     const isComplete = batch.some(({ stateChanged }) => stateChanged);
     const stored = storedValues(rows, this.config.publicUrl);
     const sentAt = performance.now();
@@ -114,8 +112,9 @@ export class Admission implements OnApplicationShutdown {
   }
 
   async #admitCharged(queue: BatchQueue<Charged>, batch: readonly Charged[]): Promise<void> {
-    const { rows, later } = gather(batch, this.#reach, () => this.#nextId());
+    const { rows: gathered, later } = gather(batch, this.#reach);
     queue.returnToFront(later);
+    const rows = this.#withIds(gathered);
     const charges = rows.map(({ waiting }) => waiting[0]!.charge);
     const values = [
       ...storedValues(rows, this.config.publicUrl),

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { v7 } from 'uuid';
 import { useOf } from '../../test/support/uses.js';
 import { gather } from './charged-rows.js';
 
@@ -45,7 +44,7 @@ describe('the requests of one admission statement', () => {
   it('have one row for each key with limits and one for all other keys of an organization, each with one state', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
-        const { rows } = gather(batch, reach, v7);
+        const { rows } = gather(batch, reach);
         const whose = rows.map(
           ({ waiting: [first] }) => first!.charge.limited?.apiKeyId ?? first!.charge.organizationId,
         );
@@ -63,7 +62,7 @@ describe('the requests of one admission statement', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
         const known = new Map(reach);
-        const going = gather(batch, reach, v7).rows.flatMap(({ waiting }) => waiting);
+        const going = gather(batch, reach).rows.flatMap(({ waiting }) => waiting);
         for (const source of new Set(going.flatMap(sourcesOf))) {
           const all = going.filter((one) => sourcesOf(one).includes(source));
           if (all.length > 1) expect(sum(all)).toBeLessThanOrEqual(known.get(source) ?? Infinity);
@@ -75,7 +74,7 @@ describe('the requests of one admission statement', () => {
   it('and the requests left in the queue are all requests, each once', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
-        const { rows, later } = gather(batch, reach, v7);
+        const { rows, later } = gather(batch, reach);
         const all = [...rows.flatMap((row) => row.waiting), ...later];
         expect(all).toHaveLength(batch.length);
         expect(new Set(all)).toEqual(new Set(batch));
@@ -86,7 +85,7 @@ describe('the requests of one admission statement', () => {
   it('include the oldest request, so that every request makes progress', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
-        expect(gather(batch, reach, v7).rows[0]?.waiting[0]).toBe(batch[0]);
+        expect(gather(batch, reach).rows[0]?.waiting[0]).toBe(batch[0]);
       }),
     );
   });
@@ -96,14 +95,14 @@ describe('the requests of one admission statement', () => {
       const one = waiting({ organization: 'org_a', key: 'key_1', amount: 1, tag: 'unmetered' });
       return { ...one, charge: { amount: 1, limited: { apiKeyId: `key_${n}`, limits: 10 } } };
     });
-    const { rows, later } = gather(batch, new Map(), v7);
+    const { rows, later } = gather(batch, new Map());
     expect([rows.length, later.length]).toEqual([51, 49]);
   });
 
   it('forget the known reach of a balance or key when no request waits for it', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
-        const { rows, later } = gather(batch, reach, v7);
+        const { rows, later } = gather(batch, reach);
         const waitedFor = new Set(later.flatMap(sourcesOf));
         const gone = rows.flatMap(({ waiting }) => waiting.flatMap(sourcesOf)).filter((one) => !waitedFor.has(one));
         expect(gone.filter((one) => reach.has(one))).toEqual([]);

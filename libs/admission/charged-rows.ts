@@ -1,4 +1,4 @@
-import { stateKey, type Charge, type Charged, type Row } from './conditional-event.js';
+import { stateKey, type Charge, type Charged, type Gathered } from './conditional-event.js';
 
 /** How many limits one statement counts against. Each costs some time, and the statement has a timeout. */
 const MAX_LIMITS = 512;
@@ -9,13 +9,11 @@ const MAX_LIMITS = 512;
  * what is left of a balance or limit, as far as this node knows, and those beyond {@link MAX_LIMITS}. The first request
  * of a row always takes part, whatever is left, because only the statement rejects requests.
  * @param remaining by organization or key, what is left of a balance or limit
- * @param nextId makes the id of a row
  */
 export function gather(
   batch: readonly Charged[],
   remaining: Map<string, number>,
-  nextId: () => string,
-): { readonly rows: readonly Row<Charged>[]; readonly later: readonly Charged[] } {
+): { readonly rows: readonly Gathered<Charged>[]; readonly later: readonly Charged[] } {
   const rows = new Map<string, Charged[]>();
   const taken = new Map<string, number>();
   let limits = 0;
@@ -40,7 +38,7 @@ export function gather(
   // Remove the entries of balances and limits for which no request waits.
   const heldBack = new Set(later.flatMap(({ charge }) => sourcesOf(charge)));
   for (const source of taken.keys()) if (!heldBack.has(source)) remaining.delete(source);
-  return { rows: [...rows.values()].map((waiting) => ({ id: nextId(), waiting })), later };
+  return { rows: [...rows.values()].map((waiting) => ({ waiting })), later };
 }
 
 /** The key with limits and the organization with a balance to charge. The first of these identifies the row. */

@@ -87,9 +87,13 @@ export function isCharged(waiting: Waiting): waiting is Charged {
 }
 
 /** Events that were decided under the same state. They are stored, or found stale, together. */
-export interface Row<W extends Waiting = Waiting> {
-  readonly id: string;
+export interface Gathered<W extends Waiting = Waiting> {
   readonly waiting: readonly W[];
+}
+
+/** The same as one row of the outbox. */
+export interface Row<W extends Waiting = Waiting> extends Gathered<W> {
+  readonly id: string;
 }
 
 /** A text that is equal for events that were decided under the same authorization states. */

@@ -194,7 +194,9 @@ function* matching(
   let rest: Span = stretch;
   let found: Leaf[] = [];
   for (const leaf of stretch.leaves) {
-    if (!isWanted(leaf.entry) || found.push(leaf) < limit) continue;
+    if (!isWanted(leaf.entry)) continue;
+    found.push(leaf);
+    if (found.length < limit) continue;
     const boundary = boundaryAfter(leaf.index, order);
     yield { ...partBefore(rest, order, boundary), leaves: found };
     rest = partAfter(rest, order, boundary);

@@ -6,8 +6,8 @@ const COUNTER_BITS = 22;
 
 /**
  * Makes ids for batches of uses and denials, in the form of `NEXT_BATCH_ID`. The worker ingests batches in the order of
- * their ids. Each id is greater than the ones before, unless the clock went back, so two requests of which one followed
- * the response to the other keep their order in the audit log.
+ * their ids. Each id is greater than the ones before, unless the clock went back. So a request that begins after the
+ * response to another one also follows it in the audit log, if the same process serves both.
  */
 export class BatchIds {
   #micros = -1;

@@ -6,6 +6,8 @@ export interface Traffic {
   readonly name: 'partner' | 'consumer' | 'many';
   /** The n-th use. */
   use(n: number): UseRecord;
+  /** When the first use happens. */
+  readonly startedAt: Date;
   /** A key of an organization with the most uses. */
   readonly frequentKey: UsedKey;
 }
@@ -81,6 +83,7 @@ function serverTraffic(
   const frequentKey = organizations[0]![0]!;
   return {
     name,
+    startedAt,
     frequentKey,
     use: (n) => {
       const organization = nextOrganization();
@@ -106,6 +109,7 @@ export function consumerTraffic(keys: readonly UsedKey[], startedAt: Date): Traf
   const endpoints = ENDPOINTS.filter(({ method }) => method === 'GET');
   return {
     name: 'consumer',
+    startedAt,
     frequentKey,
     use: (n) => {
       const isFromRare = isRare(n, RARE_EVERY);

@@ -57,14 +57,14 @@ export async function measureAudit(bench: Bench): Promise<Result> {
   const tables: Record<string, readonly Row[]> = {};
   deployment.pinWorker(SERVER_CORE);
   try {
-    for (const { traffic, customer, startedAt } of profiles) {
+    for (const { traffic, customer } of profiles) {
       const uses = amounts.events;
       const filled = await fill(deployment, traffic, uses);
       figures.push(...filled.figures);
       tables[`${traffic.name}: bytes on disk for each use`] = filled.tables;
       // Or PostgreSQL would write what the ingestion has left while pages are read.
       await deployment.sql.query('CHECKPOINT');
-      rows.push(...(await measurePages(customer, traffic, startedAt, uses)));
+      rows.push(...(await measurePages(customer, traffic, uses)));
       figures.push(await measureExport(pool, traffic));
     }
   } finally {
@@ -86,7 +86,6 @@ interface Profile {
   readonly traffic: Traffic;
   /** Can read the log. */
   readonly customer: Customer;
-  readonly startedAt: Date;
 }
 
 /** The keys of each profile, and the uses that they will have. */
@@ -110,17 +109,14 @@ async function profilesOf(deployment: Deployment, uses: number): Promise<Profile
         ),
         startedAt,
       ),
-      startedAt,
       customer: deployment.customers[0]!.customer,
     },
     {
       traffic: consumerTraffic(await usedKeys(sql, consumer.keys), startedAt),
-      startedAt,
       customer: consumer.customer,
     },
     {
       traffic: trafficOfMany(await usedKeysOfEach(sql, many.organizations), startedAt),
-      startedAt,
       customer: many.customer,
     },
   ];
@@ -263,8 +259,7 @@ type Search = NonNullable<Parameters<Client['audit']['listEvents']>[0]>['query']
 
 async function measurePages(
   customer: Customer,
-  { name, frequentKey }: Traffic,
-  startedAt: Date,
+  { name, frequentKey, startedAt }: Traffic,
   uses: number,
 ): Promise<Row[]> {
   const at = (share: number) => new Date(startedAt.getTime() + (share * uses * 1000) / USES_A_SECOND).toISOString();
