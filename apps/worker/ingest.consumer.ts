@@ -27,7 +27,7 @@ export class IngestConsumer implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.queues.schedule(this.queues.queue(INGEST_QUEUE), 'sweep', SWEEP_EVERY_MS);
-    this.queues.worker(INGEST_QUEUE, (job, stop) => this.#process(job, stop), CONCURRENCY);
+    await this.queues.worker(INGEST_QUEUE, (job, stop) => this.#process(job, stop), CONCURRENCY);
   }
 
   async #process({ data: { group } }: Job<{ group?: number }>, stop: AbortSignal): Promise<void> {

@@ -19,7 +19,7 @@ export class RevocationConsumer implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.queues.schedule(this.queues.queue(QUEUE), 'sweep', EVERY_MS);
-    this.queues.worker(QUEUE, (_job, stop) => this.#run(stop), 1);
+    await this.queues.worker(QUEUE, (_job, stop) => this.#run(stop), 1);
   }
 
   #run(stop: AbortSignal): Promise<void> {

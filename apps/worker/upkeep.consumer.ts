@@ -18,7 +18,7 @@ export class UpkeepConsumer implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.queues.schedule(this.queues.queue(QUEUE), 'upkeep', EVERY_MS);
-    this.queues.worker(QUEUE, (_job, stop) => this.#run(stop), 1);
+    await this.queues.worker(QUEUE, (_job, stop) => this.#run(stop), 1);
   }
 
   async #run(stop: AbortSignal): Promise<void> {

@@ -54,13 +54,26 @@ async function ask(databaseUrl: string, role: DatabaseRole | undefined): Promise
 
 /** One sentence that names the setting. */
 export function whyUnusable(error: unknown, role?: DatabaseRole): string {
-  const { code, message } = error as { code?: string; message?: string };
+  const { code, message } = error as Reason;
   // The server does not know the role: the migration that creates it has not run.
   if (role && code === '22023') return NOT_MIGRATED;
   if (role && code === '42501') {
     return `DATABASE_URL names a user that is not a member of the role ${role}: grant it, as in GRANT ${role} TO the user.`;
   }
-  // If a name has several addresses and none responds, the error has a code and no message.
-  const reason = (message || code || 'no response').replace(/\.$/, '');
-  return `DATABASE_URL must name a PostgreSQL server that can be reached: ${reason}.`;
+  return `DATABASE_URL must name a PostgreSQL server that can be reached: ${reasonOf({ code, message })}.`;
+}
+
+/** One sentence about a connection that failed after the check, while the service started. */
+export function whyLost(error: unknown): string {
+  return `The service did not start, because a connection to PostgreSQL or Redis ended: ${reasonOf(error as Reason)}. Start it again.`;
+}
+
+interface Reason {
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+}
+
+/** If a name has several addresses and none responds, the error has a code and no message. */
+function reasonOf({ code, message }: Reason): string {
+  return (message || code || 'no response').replace(/\.$/, '');
 }

@@ -1,6 +1,6 @@
 import { ConfigError, EXIT_CONFIG, readConfig, refuseArguments, type Config } from './config.js';
-import { checkDatabase, DatabaseAway } from './database-check.js';
-import type { DatabaseRole } from '#libs/database/database.js';
+import { checkDatabase, DatabaseAway, whyLost } from './database-check.js';
+import { isDatabaseAway, type DatabaseRole } from '#libs/database/database.js';
 import { errorStack } from './error-text.js';
 import { redact } from './redact.js';
 import { endTracing, startTracing } from './tracing.js';
@@ -29,7 +29,9 @@ export async function runProcess(
     const config = readConfig(process.env);
     await checkDatabase(config.settings.DATABASE_URL, role);
     await startTracing(config, role === 'keyledger_api' ? 'api' : 'worker');
-    const service = await start(config);
+    const service = await start(config).catch((error: unknown) => {
+      throw isDatabaseAway(error) ? new DatabaseAway(whyLost(error)) : error;
+    });
     stopOnDemand(service);
     process.send?.({ type: 'ready', url: service.url });
   } catch (error) {

@@ -1,5 +1,11 @@
 import type { EventEmitter } from 'node:events';
-import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
 import { createPostgresBackend, Queue, withBackend, Worker, type Job } from 'bullmq';
 import type pg from 'pg';
 import { QUEUE_SCHEMA, sessionOptions, survivingPool } from '#libs/database/database.js';
@@ -33,7 +39,7 @@ type Work = (job: Job, stop: AbortSignal) => Promise<unknown>;
  * of the whole queue delays work until the next sweep and loses none.
  */
 @Injectable()
-export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown {
+export class Queues implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
   readonly #logger = new Logger(Queues.name);
   readonly #open: (Queue | Worker)[] = [];
   readonly #pools: pg.Pool[] = [];
@@ -63,9 +69,10 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
     return this.#keep(queue as Queue);
   }
 
-  worker(name: string, work: Work, concurrency: number): void {
+  /** Starts to work, or fails as {@link Queues.onModuleInit} does. */
+  async worker(name: string, work: Work, concurrency: number): Promise<void> {
     // By default, BullMQ gives up a job after its second stall. Ours are safe to run any number of times: never give up.
-    const options = { concurrency, maxStalledCount: 1_000_000, ...AFTER_A_CRASH };
+    const options = { concurrency, maxStalledCount: 1_000_000, autorun: false, ...AFTER_A_CRASH };
     const process = (job: Job) => work(job, this.#stop.signal);
     const worker = this.#redisUrl
       ? new Worker(name, process, {
@@ -79,6 +86,8 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
       this.#logger.error(`Job ${job?.name} of ${name} failed: ${error.message}`);
     });
     this.#keep(worker as Worker);
+    await worker.waitUntilReady();
+    worker.run().catch((error: Error) => worker.emit('error', error));
   }
 
   /** Runs a job of this name at this interval, for as long as this process lives. */
@@ -89,6 +98,14 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
     // schedule too.
     const renew = () => void ask().catch((error: Error) => this.#logger.debug(`Queue ${queue.name}: ${error.message}`));
     this.#timers.push(setInterval(renew, RENEW_SCHEDULES_MS));
+  }
+
+  /**
+   * The process does not start if PostgreSQL ends a first connection of BullMQ. BullMQ would not connect again: a queue
+   * would reject all jobs, and a worker would ask again without a pause, and leave no time for anything else.
+   */
+  async onModuleInit(): Promise<void> {
+    if (!this.#redisUrl) await Promise.all(this.#open.map((queue) => queue.waitUntilReady()));
   }
 
   /** Jobs in progress end first, while the resources that they use still exist. */

@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
+
+const DIST = join(import.meta.dirname, '../../dist');
+const QUEUES = pathToFileURL(join(DIST, 'libs/platform/queue.js')).href;
+
+/** What a consumer of the worker does when it starts. Its first job ends the process with code 0. */
+const CONSUMER = `
+  const { Queues } = await import('${QUEUES}');
+  const queues = new Queues({ settings: { DATABASE_URL: process.env.DATABASE_URL } });
+  const queue = queues.queue('upkeep');
+  await queues.onModuleInit();
+  await queues.schedule(queue, 'upkeep', 1_000);
+  await queues.worker('upkeep', async () => process.exit(0), 1);
+`;
+/** Much longer than a start takes. A worker that asks again without a pause would go on forever. */
+const HANGS_AFTER_MS = 20_000;
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase();
+});
+
+afterAll(() => database.drop());
+
+it('a worker works, or does not start, whichever of its connections for the queue ends at once', async () => {
+  const consumer = (ends: (connection: number) => boolean) =>
+    run(['--input-type=module', '--eval', CONSUMER], ends, database.workerUrl);
+  const whole = await consumer(() => false);
+  expect(whole).toMatchObject({ code: 0, signal: null });
+  const all = await Promise.all(
+    Array.from({ length: whole.connections }, (_, n) => consumer((connection) => connection === n + 1)),
+  );
+  expect(all.map(({ signal }) => signal).filter(Boolean)).toEqual([]);
+  expect(new Set(all.map(({ code }) => code))).toEqual(new Set([0, 1]));
+});
+
+it.each(['api', 'worker'] as const)(
+  'the %s that loses the database while it starts ends with a sentence',
+  async (app) => {
+    const url = app === 'api' ? database.apiUrl : database.workerUrl;
+    const main = join(DIST, 'apps', app, 'main.js');
+    // The first connection checks the database.
+    const { code, errors } = await run([main], (connection) => connection > 1, url);
+    expect(code).toBe(1);
+    expect(errors).toMatch(
+      /^The service did not start, because a connection to PostgreSQL or Redis ended: .+\. Start it again\.\n$/,
+    );
+  },
+);
+
+/** @param ends which connections to the database end as soon as they begin, by their number */
+async function run(args: readonly string[], ends: (connection: number) => boolean, databaseUrl: string) {
+  let connections = 0;
+  const url = new URL(databaseUrl);
+  const target = { host: url.hostname, port: Number(url.port) };
+  const proxy = createServer((near) => {
+    near.on('error', () => near.destroy());
+    connections += 1;
+    if (ends(connections)) {
+      near.once('data', () => near.resetAndDestroy());
+      return;
+    }
+    const far = connect(target);
+    far.on('error', () => far.destroy()).on('close', () => near.destroy());
+    near.on('close', () => far.destroy());
+    near.pipe(far).pipe(near);
+  });
+  await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  url.port = String((proxy.address() as AddressInfo).port);
+  const child = spawn(process.execPath, args, {
+    env: {
+      PATH: process.env['PATH'],
+      ...COMPILE_CACHE,
+      DATABASE_URL: url.href,
+      ANCHOR_FILE: database.anchorFile,
+      PUBLIC_URL: 'http://keyledger.test',
+      KEYLEDGER_SECRET: TEST_SECRET,
+      LOG_LEVEL: 'fatal',
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: HANGS_AFTER_MS,
+    killSignal: 'SIGKILL',
+  });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  proxy.close();
+  return { code, signal, errors, connections };
+}
