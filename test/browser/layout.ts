@@ -105,6 +105,17 @@ export function sticksOut(page: Page): Promise<string[]> {
   })()`);
 }
 
+/** Every button of a dialog that cannot be clicked, because something else lies over its middle. */
+export function coveredButtons(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(`[...document.querySelectorAll('[role="dialog"] button')]
+    .filter((button) => {
+      button.scrollIntoView({ block: 'nearest' });
+      const { left, top, width, height } = button.getBoundingClientRect();
+      return !button.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+    })
+    .map((button) => button.ariaLabel ?? button.textContent)`);
+}
+
 export interface Contrast {
   /** How many secondary texts the page has. */
   readonly dimmed: number;

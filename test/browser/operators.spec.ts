@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core';
 import type { Account } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { inChromium } from './in-chromium.js';
+import { coveredButtons } from './layout.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
@@ -217,6 +218,35 @@ inChromium('an operator in the dashboard', () => {
     await dialog.getByRole('button', { name: 'Remove the balance' }).click();
     await page.getByText('No balance: uses are not charged').waitFor();
     expect(await ada.client.credits.get({ params: { id } })).toMatchObject({ metered: false });
+    expectNoComplaints(page);
+  });
+
+  it('has all buttons of a dialog while the message about the last action is still there', async () => {
+    const id = await newOrganization('Aperture');
+    await dashboard.open(page, `/operator/organizations/${id}`);
+    await page.getByRole('button', { name: 'Grant' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Amount').fill('50');
+    await dialog.getByLabel('Reason').fill('Trial');
+    await dialog.getByRole('button', { name: 'Grant' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    const message = page.getByText(/^Granted 50 credits to Aperture/);
+    // The message stays while the pointer is over it.
+    await message.hover();
+    await page.getByRole('button', { name: 'Grant' }).press('Enter');
+    await dialog.waitFor();
+    const usual = page.viewportSize()!;
+    // In one of these, the dialog ends where the message is.
+    for (let height = 440; height <= 800; height += 40) {
+      for (const width of [390, 1280]) {
+        await page.setViewportSize({ width, height });
+        await message.waitFor();
+        expect([width, height, await coveredButtons(page)]).toEqual([width, height, []]);
+      }
+    }
+    await page.setViewportSize(usual);
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
     expectNoComplaints(page);
   });
 

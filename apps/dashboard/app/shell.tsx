@@ -63,8 +63,9 @@ export function Shell() {
           </Suspense>
         </Box>
       </AppShell.Main>
-      {/* Not on the right, where the buttons are: a notification stays open while the pointer is over it. */}
-      <Notifications position="bottom-center" />
+      {/* Not on the right, where the buttons of pages are, and behind dialogs, which have theirs anywhere: a notification
+          stays open while the pointer is over it. */}
+      <Notifications position="bottom-center" zIndex="calc(var(--mantine-z-index-modal) - 1)" />
       <SessionEnded />
       <Suspense>{findOpened && <FindDialog onClose={find.close} />}</Suspense>
       <ShortcutsDialog opened={shortcutsOpened} onClose={shortcuts.close} enabled={enabled} onEnable={setEnabled} />
