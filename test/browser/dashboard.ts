@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core';
 import { freePort } from '../../apps/cli/free-port.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
-import { findChromium, launchChromium } from './in-chromium.js';
+import { findChromium, launchChromium, waitFinely } from './in-chromium.js';
 
 const DASHBOARD = join(import.meta.dirname, '../../dist/dashboard');
 /** Has half the code of the version with comments, and a browser compiles it for each page that it loads. */
@@ -44,7 +44,9 @@ export async function startDashboard(env: Record<string, string> = {}, locale = 
     const context = await browser.newContext({ baseURL, viewport: VIEWPORT, reducedMotion: 'reduce', locale });
     context.setDefaultTimeout(HOLDS_WITHIN_MS);
     context.on('page', (page) => watch(page, baseURL));
-    return context.newPage();
+    const page = await context.newPage();
+    waitFinely(page);
+    return page;
   };
   const ended: Page[] = [];
   const nextPage = async () => {
