@@ -21,9 +21,6 @@ interface View {
   recorded: Promise<void>;
 }
 
-/**
- * A page sends its calls together. The view ends once no call has come for QUIET_MS, after LONGEST_MS at the latest.
- */
 const QUIET_MS = 200;
 const LONGEST_MS = 1_000;
 /** Bounds the event. People would not read a longer list. */
@@ -35,6 +32,11 @@ const MOST_READS = 20;
  */
 @Injectable()
 export class OperatorReads {
+  /**
+   * A page sends its calls together. The view ends once no call has come for this long, after LONGEST_MS at the latest.
+   * Milliseconds. Tests without pages shorten it.
+   */
+  quietMs = QUIET_MS;
   /** Holds only waiting calls, so it is never larger than the number of requests. */
   readonly #gathering = new Map<string, View>();
 
@@ -70,7 +72,7 @@ export class OperatorReads {
     const deadline = view.latestAt + LONGEST_MS;
     for (;;) {
       const now = performance.now();
-      const until = Math.min(view.latestAt + QUIET_MS, deadline);
+      const until = Math.min(view.latestAt + this.quietMs, deadline);
       if (now >= until || view.reads.length === MOST_READS) return;
       await sleep(until - now);
     }

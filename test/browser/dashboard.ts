@@ -38,7 +38,12 @@ export interface Dashboard extends Deployment {
 export async function startDashboard(env: Record<string, string> = {}, locale = 'en-US'): Promise<Dashboard> {
   const port = await freePort();
   const baseURL = `http://127.0.0.1:${port}`;
-  const deployment = await startDeployment({ port, dashboard: DASHBOARD, env: { PUBLIC_URL: baseURL, ...env } });
+  const deployment = await startDeployment({
+    port,
+    realPauses: true,
+    dashboard: DASHBOARD,
+    env: { PUBLIC_URL: baseURL, ...env },
+  });
   const browser = await launchChromium(findChromium()!, []);
   const newPage = async () => {
     const context = await browser.newContext({ baseURL, viewport: VIEWPORT, reducedMotion: 'reduce', locale });

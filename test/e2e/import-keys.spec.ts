@@ -1,4 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import type { Client } from '#libs/client/client.js';
@@ -11,6 +12,9 @@ import { codeOf, rejection } from '../support/rejection.js';
 
 const { DATABASE_POOL, VERIFICATION_POOL } =
   await builtModule<typeof import('#libs/database/database.js')>('#libs/database/database.js');
+const { ImportedTokens } = await builtModule<typeof import('#libs/api-keys/verification/imported-tokens.js')>(
+  '#libs/api-keys/verification/imported-tokens.js',
+);
 
 type Row = Parameters<Client['apiKeys']['import']>[0]['body']['keys'][number];
 
@@ -77,9 +81,15 @@ async function flood(count: number): Promise<readonly string[]> {
 
 describe('an unknown token', () => {
   it('costs at most one statement a second before the first import', async () => {
+    const tokens = deployment.api.get(ImportedTokens, { strict: false });
+    const { noneMs } = tokens;
+    tokens.noneMs = 1_000;
     const begunAt = performance.now();
     const sent = await flood(200);
     const seconds = Math.floor((performance.now() - begunAt) / 1000);
+    tokens.noneMs = noneMs;
+    // This is how long the node relies on what the last statement found.
+    await sleep(1_000);
     expect(new Set(sent)).toEqual(new Set(['imported-tokens']));
     expect(sent.length).toBeLessThanOrEqual(seconds + 1);
   });

@@ -9,7 +9,7 @@ let operator: Account;
 let organizationId: string;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
+  deployment = await startDeployment({ realPauses: true });
   owner = await deployment.account();
   operator = await deployment.operator();
   ({ id: organizationId } = await owner.client.organizations.create({ body: { name: 'Engines' } }));

@@ -20,6 +20,12 @@ const { readConfig } = await builtModule<typeof import('#libs/platform/config.js
 const { HTTP_LIMITS } = await builtModule<typeof import('#libs/platform/http/http-limits.js')>(
   '#libs/platform/http/http-limits.js',
 );
+const { OperatorReads } = await builtModule<typeof import('#libs/organizations/operator-reads.js')>(
+  '#libs/organizations/operator-reads.js',
+);
+const { ImportedTokens } = await builtModule<typeof import('#libs/api-keys/verification/imported-tokens.js')>(
+  '#libs/api-keys/verification/imported-tokens.js',
+);
 const { DatabaseClock: Time } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
 
 /** A database of its own, cloned from the template, with a URL for each user. */
@@ -116,6 +122,8 @@ export const CHEAP_ARGON2ID = join(import.meta.dirname, 'cheap-argon2id.mjs');
 
 export const TEST_SECRET = 'a secret for tests only, long enough to be one';
 
+const SHORT_PAUSE_MS = 10;
+
 export interface DeploymentOptions {
   readonly env?: Record<string, string>;
   /** Without a worker, nothing is ingested. */
@@ -130,6 +138,8 @@ export interface DeploymentOptions {
   readonly databasePort?: number;
   /** A server of the test's own instead of the shared one. */
   readonly server?: TestServer;
+  /** Waits as long as in production for the other calls of a page, and for other nodes. Default: false. */
+  readonly realPauses?: boolean;
 }
 
 /** Passport keeps its strategies in one place for the whole process: a second API here would respond for the first. */
@@ -167,6 +177,10 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
       ...HTTP_LIMITS,
       ...options.limits,
     });
+    if (!options.realPauses) {
+      started.get(OperatorReads, { strict: false }).quietMs = SHORT_PAUSE_MS;
+      started.get(ImportedTokens, { strict: false }).noneMs = SHORT_PAUSE_MS;
+    }
     await started.listen(options.port ?? 0, '127.0.0.1');
     return started;
   };

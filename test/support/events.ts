@@ -55,7 +55,13 @@ export async function put(
   api.get(OutboxNotifier).notify(shardOf(organizationId));
 }
 
-export async function allIngested({ sql }: Pick<Deployment, 'sql'>): Promise<void> {
+/** Waits until the worker has ingested all events. Those that were put into the outbox without notice would wait for its sweep. */
+export async function allIngested({
+  api,
+  sql,
+}: Pick<Deployment, 'sql'> & Partial<Pick<Deployment, 'api'>>): Promise<void> {
+  const { rows } = await sql.query<{ shard: number }>('SELECT DISTINCT shard FROM outbox');
+  for (const { shard } of rows) api?.get(OutboxNotifier).notify(shard);
   const waiting = await eventually(
     async () => (await sql.query<{ n: number }>('SELECT count(*)::int AS n FROM outbox')).rows[0]!.n,
     (n) => n === 0,

@@ -10,7 +10,6 @@ import { Sealing } from '#libs/platform/sealing.js';
 const PURPOSE = 'handle of an imported token';
 /** No handle of Keyledger's own tokens begins with it. */
 const MARK = '~';
-/** How long a node relies on it that the deployment has no imported token. */
 const NONE_MS = 1_000;
 /** More than an import takes. */
 const COMMITTED_WITHIN = '10 seconds';
@@ -37,6 +36,8 @@ interface Lookup {
  */
 @Injectable()
 export class ImportedTokens {
+  /** How long a node relies on it that the deployment has no imported token. Milliseconds. Tests of one node shorten it. */
+  noneMs = NONE_MS;
   #running: Promise<unknown> = Promise.resolve();
   #next: Lookup | undefined;
   /** When to look again whether there are any; 0 if there are. */
@@ -80,7 +81,7 @@ export class ImportedTokens {
 
   /** After the commit of an import: resolves when every node knows that. */
   async noticed(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, NONE_MS + 100));
+    await new Promise((resolve) => setTimeout(resolve, 1.1 * this.noneMs));
   }
 
   #lookUpNext(): Lookup {
@@ -102,12 +103,12 @@ export class ImportedTokens {
         values: [handles],
         ...IMPATIENT,
       });
-      this.#noneUntil = rows[0]!.any ? 0 : sentAt + NONE_MS;
+      this.#noneUntil = rows[0]!.any ? 0 : sentAt + this.noneMs;
       return new Set(rows[0]!.found);
     } catch (error) {
       if (this.#noneUntil === 0) throw error;
       // In an outage, what was known last holds: a deployment without imports refuses unknown tokens as before.
-      this.#noneUntil = performance.now() + NONE_MS;
+      this.#noneUntil = performance.now() + this.noneMs;
       return new Set();
     }
   }
