@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createClient } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
+import { CONNECTIONS } from '#libs/database/database.js';
+import { eventually } from '../support/eventually.js';
+import { codeOf } from '../support/rejection.js';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
 import { expectAgreement, readSoundAuditLog } from './audit-log.js';
@@ -55,6 +60,33 @@ it('the API continues while PostgreSQL ends every idle connection', async () => 
   await stopLoad();
   expect(ledger.count('yes')).toBeGreaterThan(0);
 });
+
+it('changes work as before after PostgreSQL has ended more of them than a node has connections for', async () => {
+  const url = deployment.apis[0]!.url;
+  const client = createClient({ baseUrl: url, accessToken: (await openCustomer(url)).accessToken });
+  const { id } = await client.apiKeys.create({ body: { name: 'Key', scopes: ['triggers:read'] } });
+  const rename = (name: string) => client.apiKeys.update({ params: { id }, body: { name } });
+  for (let time = 0; time <= CONNECTIONS.transactions; time++) {
+    const holder = await deployment.sql.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM api_key WHERE id = $1 FOR UPDATE', [toUuid(id)]);
+    const renamed = codeOf(rename(`Name ${time}`));
+    // Its transaction waits for the row, on a connection of its own.
+    await eventually(endWaiting, (count) => count > 0);
+    expect(await renamed).toBe('database_unavailable');
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
+  expect((await rename('Last name')).name).toBe('Last name');
+});
+
+async function endWaiting(): Promise<number> {
+  const { rowCount } = await deployment.sql.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = current_database() AND usename = 'keyledger_test_api' AND wait_event_type = 'Lock'`,
+  );
+  return rowCount ?? 0;
+}
 
 async function endConnections(): Promise<number> {
   const { rowCount } = await deployment.sql.query(
