@@ -26,6 +26,11 @@ const RENEW_SCHEDULES_MS = 5_000;
  * Until then, no other job of the same shard group and no sweep runs.
  */
 const AFTER_A_CRASH = { lockDuration: 6_000, stalledInterval: 2_000 };
+/**
+ * A worker that could not connect tries again after this time. By default it would wait for 15 seconds, and could not be
+ * stopped meanwhile.
+ */
+const CONNECT_AGAIN_MS = 1_000;
 
 /**
  * Does the work that a job names.
@@ -72,7 +77,13 @@ export class Queues implements OnModuleInit, BeforeApplicationShutdown, OnApplic
   /** Starts to work, or fails as {@link Queues.onModuleInit} does. */
   async worker(name: string, work: Work, concurrency: number): Promise<void> {
     // By default, BullMQ gives up a job after its second stall. Ours are safe to run any number of times: never give up.
-    const options = { concurrency, maxStalledCount: 1_000_000, autorun: false, ...AFTER_A_CRASH };
+    const options = {
+      concurrency,
+      maxStalledCount: 1_000_000,
+      autorun: false,
+      runRetryDelay: CONNECT_AGAIN_MS,
+      ...AFTER_A_CRASH,
+    };
     const process = (job: Job) => work(job, this.#stop.signal);
     const worker = this.#redisUrl
       ? new Worker(name, process, {

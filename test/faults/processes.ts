@@ -52,8 +52,15 @@ class Service {
     [this.#child, this.#ready] = this.#start();
   }
 
+  /** @throws Error if the process did not end by itself, for example because it still waited for something */
   async stop(): Promise<void> {
+    const child = this.#child;
+    const hasEnded = child.exitCode !== null || child.signalCode !== null;
     await this.#end('SIGTERM');
+    if (hasEnded || child.exitCode === 0) return;
+    throw new Error(
+      `${this.app} did not stop in order (${child.signalCode ?? child.exitCode}): ${this.output.slice(-4_000)}`,
+    );
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -1,12 +1,15 @@
-import { spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createCable } from '../support/cable.js';
 import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
 
 const DIST = join(import.meta.dirname, '../../dist');
+const WORKER = join(DIST, 'apps/worker/main.js');
 const QUEUES = pathToFileURL(join(DIST, 'libs/platform/queue.js')).href;
 
 /** What a consumer of the worker does when it starts. Its first job ends the process with code 0. */
@@ -55,6 +58,23 @@ it.each(['api', 'worker'] as const)(
   },
 );
 
+it('a worker ends when asked, while PostgreSQL accepts no connection', async () => {
+  const cable = await createCable(new URL(database.workerUrl));
+  const url = Object.assign(new URL(database.workerUrl), { port: String(cable.port) });
+  const worker = fork(WORKER, {
+    env: environment(url.href),
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  await once(worker, 'message');
+  cable.cut();
+  await cable.close();
+  // Each queue has tried to connect by then.
+  await sleep(500);
+  worker.kill('SIGTERM');
+  expect(await once(worker, 'exit')).toEqual([0, null]);
+});
+
 /** @param ends which connections to the database end as soon as they begin, by their number */
 async function run(args: readonly string[], ends: (connection: number) => boolean, databaseUrl: string) {
   let connections = 0;
@@ -75,15 +95,7 @@ async function run(args: readonly string[], ends: (connection: number) => boolea
   await once(proxy.listen(0, '127.0.0.1'), 'listening');
   url.port = String((proxy.address() as AddressInfo).port);
   const child = spawn(process.execPath, args, {
-    env: {
-      PATH: process.env['PATH'],
-      ...COMPILE_CACHE,
-      DATABASE_URL: url.href,
-      ANCHOR_FILE: database.anchorFile,
-      PUBLIC_URL: 'http://keyledger.test',
-      KEYLEDGER_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'fatal',
-    },
+    env: environment(url.href),
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: HANGS_AFTER_MS,
     killSignal: 'SIGKILL',
@@ -94,3 +106,13 @@ async function run(args: readonly string[], ends: (connection: number) => boolea
   proxy.close();
   return { code, signal, errors, connections };
 }
+
+const environment = (databaseUrl: string) => ({
+  PATH: process.env['PATH'],
+  ...COMPILE_CACHE,
+  DATABASE_URL: databaseUrl,
+  ANCHOR_FILE: database.anchorFile,
+  PUBLIC_URL: 'http://keyledger.test',
+  KEYLEDGER_SECRET: TEST_SECRET,
+  LOG_LEVEL: 'fatal',
+});
