@@ -5,7 +5,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core';
 import { createClient, type Client } from '#libs/client/client.js';
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
 import { startBuilt, type BuiltDeployment } from '../support/built.ts';
-import { findChromium, launchChromium } from './chromium.ts';
+import { findChromium, launchChromium, waitFinely } from './chromium.ts';
 
 /*
  * Renders every page of the dashboard into docs/screenshots, from a real deployment with made-up data: light and dark,
@@ -184,6 +184,7 @@ async function open(person: Person | undefined, options: BrowserContextOptions):
   });
   context.setDefaultTimeout(10_000);
   const page = await context.newPage();
+  waitFinely(page);
   if (!person) return page;
   await page.goto('/sign-in');
   await page.getByRole('textbox', { name: 'Email' }).fill(person.email);
