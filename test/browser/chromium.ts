@@ -46,8 +46,8 @@ interface Wanted {
 const prepared = new WeakSet<object>();
 
 /**
- * Looks for elements more often, on all pages. Playwright does so after 20, 50, 100 and 100 ms and then every 500 ms. So of 400
- * waits, 54 ended after 280 ms and 24 after 780 ms, and that was a tenth of the time of the tests.
+ * Looks for elements more often, on all pages. Playwright does so after 20, 50, 100 and 100 ms and then every 500 ms. So
+ * of 400 waits, 54 ended after 280 ms and 24 after 780 ms, and that was a tenth of the time of the tests.
  */
 export function waitFinely(page: Page): void {
   const locators = Object.getPrototypeOf(page.locator('html')) as Record<(typeof WAITING)[number], Act>;

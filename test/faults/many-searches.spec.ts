@@ -10,7 +10,7 @@ import { startProcesses, type Processes } from './processes.js';
 
 const SIZE = Number(process.env['SIZE'] ?? 40_000);
 const SECONDS = Number(process.env['LOAD_SECONDS'] ?? 2);
-/** Few and many searches run by turns, so that what else the machine does affects both. */
+/** Few and many searches alternate. So other work of the machine slows both. */
 const ROUNDS = 4;
 const FEW = 3;
 /** As many as a script may send that reads its pages in parallel. */

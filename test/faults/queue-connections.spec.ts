@@ -1,6 +1,5 @@
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,8 +32,8 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 it('a worker works, or does not start, whichever of its connections for the queue ends at once', async () => {
-  const consumer = (ends: (connection: number) => boolean) =>
-    run(['--input-type=module', '--eval', CONSUMER], ends, database.workerUrl);
+  const consumer = (resets: (connection: number) => boolean) =>
+    run(['--input-type=module', '--eval', CONSUMER], resets, database.workerUrl);
   const whole = await consumer(() => false);
   expect(whole).toMatchObject({ code: 0, signal: null });
   const all = await Promise.all(
@@ -75,25 +74,10 @@ it('a worker ends when asked, while PostgreSQL accepts no connection', async () 
   expect(await once(worker, 'exit')).toEqual([0, null]);
 });
 
-/** @param ends which connections to the database end as soon as they begin, by their number */
-async function run(args: readonly string[], ends: (connection: number) => boolean, databaseUrl: string) {
-  let connections = 0;
-  const url = new URL(databaseUrl);
-  const target = { host: url.hostname, port: Number(url.port) };
-  const proxy = createServer((near) => {
-    near.on('error', () => near.destroy());
-    connections += 1;
-    if (ends(connections)) {
-      near.once('data', () => near.resetAndDestroy());
-      return;
-    }
-    const far = connect(target);
-    far.on('error', () => far.destroy()).on('close', () => near.destroy());
-    near.on('close', () => far.destroy());
-    near.pipe(far).pipe(near);
-  });
-  await once(proxy.listen(0, '127.0.0.1'), 'listening');
-  url.port = String((proxy.address() as AddressInfo).port);
+/** @param resets which connections to the database are reset, by their number */
+async function run(args: readonly string[], resets: (connection: number) => boolean, databaseUrl: string) {
+  const cable = await createCable(new URL(databaseUrl), resets);
+  const url = Object.assign(new URL(databaseUrl), { port: String(cable.port) });
   const child = spawn(process.execPath, args, {
     env: environment(url.href),
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -103,8 +87,8 @@ async function run(args: readonly string[], ends: (connection: number) => boolea
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  proxy.close();
-  return { code, signal, errors, connections };
+  await cable.close();
+  return { code, signal, errors, connections: cable.connections() };
 }
 
 const environment = (databaseUrl: string) => ({

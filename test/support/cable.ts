@@ -1,12 +1,21 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A TCP proxy between the API and its database. It can be cut, or hang: still connected, but silent. */
-export async function createCable(target: URL) {
+/**
+ * A TCP proxy between the API and its database. It can be cut, or hang: still connected, but silent.
+ * @param resets which connections are reset as soon as they begin, by their number from 1
+ */
+export async function createCable(target: URL, resets: (connection: number) => boolean = () => false) {
+  let connections = 0;
   const pairs = new Set<readonly [Socket, Socket]>();
   let state: 'whole' | 'cut' | 'hanging' = 'whole';
   const server = createServer((near) => {
+    connections += 1;
     if (state === 'cut') {
       near.destroy();
+      return;
+    }
+    if (resets(connections)) {
+      near.on('error', () => undefined).once('data', () => near.resetAndDestroy());
       return;
     }
     const far = connect(Number(target.port), target.hostname);
@@ -25,6 +34,7 @@ export async function createCable(target: URL) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
+    connections: () => connections,
     cut() {
       state = 'cut';
       for (const [near, far] of pairs) {

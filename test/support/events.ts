@@ -55,7 +55,10 @@ export async function put(
   api.get(OutboxNotifier).notify(shardOf(organizationId));
 }
 
-/** Waits until the worker has ingested all events. Those that were put into the outbox without notice would wait for its sweep. */
+/**
+ * Waits until the worker has ingested all events. Without a notification, those that a test has put into the outbox would
+ * wait for the worker's sweep.
+ */
 export async function allIngested({
   api,
   sql,
