@@ -22,7 +22,7 @@ import {
 import { AnchorFile, type Anchor } from './anchor-file.js';
 import { AuditTree, emptyLog, nodesBeside, type HeadOfLog } from './audit-tree.js';
 import { keepForProofs } from './kept-for-proofs.js';
-import { isEpochEntryIn, lockEpoch, saveSequence, startFirstEpoch, type Epoch } from './epochs.js';
+import { insertEpoch, isEpochEntryIn, lockEpoch, saveSequence, type Epoch } from './epochs.js';
 import { HEADS_LOG, HeadsLog, type NamedEpoch } from './heads-log.js';
 
 /** The tree of a log that is on the disk of the anchor, and the epoch in which it may be signed. */
@@ -142,7 +142,9 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
 
   async #commit(organizations: ReadonlySet<string>): Promise<Outcomes> {
     const outcomes = await inTransaction(this.pool, async (client) => {
-      const { epoch, anchor } = await this.#openAnchor(client);
+      const opened = await this.#openAnchor(client);
+      if (!opened) return null;
+      const { epoch, anchor } = opened;
       if (anchor.sequence === epoch.sequence) return this.#anchorHeads(client, epoch, anchor, organizations);
       // A crash left the file one group ahead. Count it first: the next crash may leave it one further.
       await keepForProofs(client, new Map(), anchor.heads);
@@ -180,8 +182,12 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
     return outcomes;
   }
 
-  /** Locks the anchor for this transaction, and compares it with the database. */
-  async #openAnchor(client: pg.PoolClient): Promise<{ epoch: Epoch; anchor: Anchor }> {
+  /**
+   * Locks the anchor for this transaction, and compares it with the database.
+   * @returns null if it has begun the first epoch, which must be committed before the file has a head: after a crash, a
+   *   file with heads beside a database without an epoch looks as if the database was restored
+   */
+  async #openAnchor(client: pg.PoolClient): Promise<{ epoch: Epoch; anchor: Anchor } | null> {
     const epoch = await lockEpoch(client);
     const anchor = await this.#onFile(() => this.#file.read());
     const fault = anchorFault(epoch, anchor, this.#path);
@@ -195,7 +201,8 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
       if (this.#dataDirectory) await mkdir(this.#dataDirectory, { recursive: true, mode: 0o700 });
       await this.#file.create(fresh);
     });
-    return { epoch: await startFirstEpoch(client, id), anchor: fresh };
+    await insertEpoch(client, fresh.epoch, id);
+    return null;
   }
 
   async #onFile<T>(work: () => Promise<T>): Promise<T> {

@@ -40,11 +40,6 @@ export async function readEpochs(database: Database): Promise<Epoch[]> {
   return rows.map((epoch) => ({ ...epoch, keys: keys.filter((key) => key.epoch === epoch.number) }));
 }
 
-export async function startFirstEpoch(client: pg.ClientBase, anchorId: string): Promise<Epoch> {
-  await insertEpoch(client, 1, anchorId);
-  return { number: 1, origin: null, keys: [], anchorId, sequence: 0 };
-}
-
 export async function insertEpoch(client: pg.ClientBase, number: number, anchorId: string): Promise<void> {
   await client.query('INSERT INTO audit_epoch (number, anchor_id) VALUES ($1, $2)', [number, anchorId]);
 }

@@ -413,6 +413,23 @@ describe('a crash', () => {
     expect(await new Node(before, node.anchorFile).sign()).toBe(10);
   });
 
+  it.each(['INSERT', 'UPDATE'])(
+    'at the commit of the first %s of an epoch never stops the checkpoints',
+    async (change) => {
+      const { database } = node;
+      await sqlOf(database, (sql) =>
+        sql.query(
+          `CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'crashed'; END $$;
+         CREATE CONSTRAINT TRIGGER crash AFTER ${change} ON audit_epoch DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION crash()`,
+        ),
+      );
+      expect(await node.sign()).toBe('another error: P0001');
+      await sqlOf(database, (sql) => sql.query('DROP FUNCTION crash CASCADE'));
+      expect(await new Node(database, node.anchorFile).sign()).toBe(10);
+    },
+  );
+
   it('that left a file beside the anchor stops no checkpoint, and a symbolic link there is not followed', async () => {
     const target = join(directory, 'precious');
     await writeFile(target, 'precious');

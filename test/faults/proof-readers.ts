@@ -54,9 +54,15 @@ export function startReaders(
   };
 }
 
-/** A response with a 5xx, none at all, or the request to come again. */
+/**
+ * A response with a 5xx, none at all, or the request to come again. But no crash is a reason not to sign: only a damaged
+ * or restored log is.
+ */
 function isOutage(error: unknown): boolean {
-  if (error instanceof ApiError) return error.problem.status >= 500 || error.problem.status === 429;
+  if (error instanceof ApiError) {
+    const { status, code } = error.problem;
+    return (status >= 500 || status === 429) && code !== 'checkpoint_unavailable';
+  }
   // The errors of `fetch` come from outside of the test, which has a TypeError of its own.
   return (error as Error).name === 'TypeError';
 }
