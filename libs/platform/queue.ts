@@ -20,6 +20,14 @@ const failures = new PlainCounter(
   ['queue', 'kind'],
 );
 
+/** Connections for all queues of a process, which add jobs. */
+const CONNECTIONS_OF_QUEUES = 2;
+/**
+ * Connections for all workers of a process. Each worker keeps one for notifications. They share the others, because
+ * their statements are short.
+ */
+const CONNECTIONS_OF_WORKERS = 8;
+
 const RENEW_SCHEDULES_MS = 5_000;
 /**
  * The job of a worker that crashed waits for the end of its lock and then for two searches for such jobs: ten seconds.
@@ -47,7 +55,8 @@ type Work = (job: Job, stop: AbortSignal) => Promise<unknown>;
 export class Queues implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
   readonly #logger = new Logger(Queues.name);
   readonly #open: (Queue | Worker)[] = [];
-  readonly #pools: pg.Pool[] = [];
+  #poolOfQueues: pg.Pool | undefined;
+  #poolOfWorkers: pg.Pool | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #stop = new AbortController();
   readonly #redisUrl: string | undefined;
@@ -70,7 +79,10 @@ export class Queues implements OnModuleInit, BeforeApplicationShutdown, OnApplic
           // Fail at once while Redis is away, rather than gather jobs in memory: a lost notification does no harm.
           connection: { url: this.#redisUrl, enableOfflineQueue: false, maxRetriesPerRequest: 1 },
         })
-      : new PostgresQueue(name, { ...options, connection: this.#postgresPool(2) });
+      : new PostgresQueue(name, {
+          ...options,
+          connection: (this.#poolOfQueues ??= this.#postgresPool(CONNECTIONS_OF_QUEUES)),
+        });
     return this.#keep(queue as Queue);
   }
 
@@ -90,7 +102,10 @@ export class Queues implements OnModuleInit, BeforeApplicationShutdown, OnApplic
           ...options,
           connection: { url: this.#redisUrl, maxRetriesPerRequest: null },
         })
-      : new PostgresWorker(name, process, { ...options, connection: this.#postgresPool(concurrency + 3) });
+      : new PostgresWorker(name, process, {
+          ...options,
+          connection: (this.#poolOfWorkers ??= this.#postgresPool(CONNECTIONS_OF_WORKERS)),
+        });
     const failed = failures.of({ queue: name, kind: 'job' });
     worker.on('failed', (job, error) => {
       failed.value += 1;
@@ -128,24 +143,21 @@ export class Queues implements OnModuleInit, BeforeApplicationShutdown, OnApplic
 
   async onApplicationShutdown(): Promise<void> {
     await closeAll(this.#open);
-    await Promise.all(this.#pools.map((pool) => pool.end()));
+    await Promise.all([this.#poolOfQueues?.end(), this.#poolOfWorkers?.end()]);
   }
 
   /**
    * A pool of our own, because BullMQ listens for the errors of a connection only after it is open. A server that ends the
    * connection at that moment would end the process.
-   * @param max connections; a worker keeps one of them for notifications
    */
   #postgresPool(max: number): pg.Pool {
-    const pool = survivingPool({
+    return survivingPool({
       connectionString: this.#databaseUrl,
       options: sessionOptions('keyledger_queue', { search_path: QUEUE_SCHEMA }),
       application_name: 'keyledger queue',
       keepAlive: true,
       max,
     });
-    this.#pools.push(pool);
-    return pool;
   }
 
   #keep<T extends Queue | Worker>(item: T): T {

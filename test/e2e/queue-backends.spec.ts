@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { startDeployment } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { leftOut } from '../support/left-out.js';
 
@@ -24,6 +25,25 @@ async function mainJobOn(backend: 'postgresql' | 'redis', env: Record<string, st
 
 it('with BullMQ on PostgreSQL every use is in the audit log and counted within two seconds', () =>
   mainJobOn('postgresql', {}));
+
+it('with BullMQ on PostgreSQL a worker needs at most ten connections for all its jobs', async () => {
+  const deployment = await startDeployment();
+  try {
+    const ada = await deployment.account();
+    const { key } = await ada.client.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } });
+    await fetch(`${deployment.url}/authz`, { headers: { 'X-API-Key': key } });
+    await allIngested(deployment);
+    // BullMQ renames the connections on which it listens.
+    const { rows } = await deployment.sql.query<{ n: number }>(
+      `SELECT count(*)::int AS n FROM pg_stat_activity
+       WHERE datname = current_database() AND usename LIKE '%worker' AND application_name NOT LIKE 'keyledger_worker%'`,
+    );
+    expect(rows[0]!.n).toBeGreaterThan(4);
+    expect(rows[0]!.n).toBeLessThanOrEqual(10);
+  } finally {
+    await deployment.stop();
+  }
+});
 
 it('with BullMQ on Redis every use is in the audit log and counted within two seconds', async () => {
   const url = process.env['KEYLEDGER_TEST_REDIS_URL'];
