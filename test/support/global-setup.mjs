@@ -62,7 +62,7 @@ async function startPostgres(directory) {
   const { startEmbeddedPostgres } = await import('../../dist/apps/cli/embedded-postgres.js');
   return startEmbeddedPostgres({
     dataDirectory: join(directory, 'postgres'),
-    // Jest runs two workers, and each may run a deployment of several processes.
+    // Jest runs several workers, and each may run a deployment of several processes.
     // Without fsync: only a crash of the machine would lose data, and no test survives that.
     settings: { max_connections: '400', fsync: 'off' },
     log: () => {},
