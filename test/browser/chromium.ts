@@ -26,9 +26,8 @@ export function launchChromium(executablePath: string, hosts: readonly string[])
       `--host-resolver-rules=${hosts.map((host) => `MAP ${host} 127.0.0.1`).join(', ')}`,
       // Chromium does not run as root with a sandbox, and the pages are our own.
       '--no-sandbox',
-      // A page of a test ends before code that V8 has optimized for it pays back. Threads of V8 and frequent collections of
-      // young garbage shorten the wait of a user, but take nearly a fifth of the CPU time of a load.
-      '--js-flags=--no-opt --no-maglev --single-threaded --min-semi-space-size=16',
+      // Threads of V8 and frequent collections of young garbage shorten the wait of a user, but take CPU time.
+      '--js-flags=--single-threaded --min-semi-space-size=16',
     ],
   });
 }
