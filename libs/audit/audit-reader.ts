@@ -171,7 +171,7 @@ export class AuditReader {
       return;
     }
     const isWanted = entryFilter(filter);
-    const selected = { terms, ...timesOf(filter), select: entrySelection(filter) };
+    const selected = { terms, ...timesOf(filter), select: entrySelection(filter), take: limit };
     for await (const stretch of this.#bundles.stretches(uuid, span, order, selected)) {
       for (const part of matching(stretch, order, isWanted, limit)) {
         if (rows && !stretch.isOutOfTime) yield* rows.addTo(part);

@@ -26,6 +26,8 @@ export interface BundleFilter {
   readonly to?: string | undefined;
   /** All entries by default. */
   readonly select?: Selection;
+  /** How many of the selected entries the caller is likely to take. Unlimited by default. */
+  readonly take?: number;
 }
 
 /** A range of a log whose entries were read, or skipped because none matches. */
@@ -75,6 +77,34 @@ const WINDOW_OF_TIMES = 20_000;
 const MAX_FOUND = 5_000;
 
 const OF_TIMES = '($2::timestamptz IS NULL OR newest >= $2) AND ($3::timestamptz IS NULL OR oldest < $3)';
+
+/** Estimates how many bundles a search still needs, so that it reads few that it does not. */
+class Need {
+  #bundles = 0;
+  #entries = 0;
+
+  /** @param take how many entries the caller is likely to take */
+  constructor(private readonly take: number) {}
+
+  /** A bundle was searched. */
+  note(entries: number): void {
+    this.#bundles += 1;
+    this.#entries += entries;
+  }
+
+  /**
+   * @param waiting bundles that were read and not searched yet
+   * @returns how many more a statement should read; none if those that wait are likely to do
+   */
+  bundles(waiting = 0): number {
+    const missing = this.take - this.#entries;
+    // The caller takes more than it said.
+    if (missing <= 0) return MAX_BUNDLES;
+    // A bundle is likely to have an entry. If many have none, a statement reads more.
+    const without = this.#bundles - this.#entries;
+    return Math.min(Math.max(missing - waiting, without, waiting > 0 ? 0 : 1), MAX_BUNDLES);
+  }
+}
 
 /** Reads the entries of a log from its bundles and segments. */
 export class BundleReader {
@@ -138,14 +168,16 @@ export class BundleReader {
   async *#readMatching(search: Search, span: Span): AsyncGenerator<Stretch> {
     const { organizationId, order, select } = search;
     const bundles = { from: Math.floor(span.from / BUNDLE_ENTRIES), below: span.below / BUNDLE_ENTRIES };
+    const need = new Need(search.take ?? Infinity);
     let rest = span;
     for await (const { indexes, upTo } of this.#matching(search, bundles)) {
-      for await (const body of this.#bodies(search, indexes)) {
+      for await (const body of this.#bodies(search, indexes, need)) {
         // Leaves the serving thread to others between two bundles.
         await setImmediate();
         const boundary = boundaryAfter(body.first / BUNDLE_ENTRIES, order) * BUNDLE_ENTRIES;
         const stretch = partBefore(rest, order, boundary);
         using opened = await openEntries(organizationId, body, select);
+        need.note(opened.leaves.length);
         yield stretchOf(stretch, opened.leaves, order);
         rest = partAfter(rest, order, endOf(stretch, order));
       }
@@ -275,13 +307,14 @@ export class BundleReader {
   }
 
   /** The bodies of bundles, in order. While the caller searches those of one statement, the next statement may run. */
-  async *#bodies(search: Search, indexes: readonly number[]): AsyncGenerator<Body> {
-    const read = (from: number) => this.#read(search, indexes.slice(from, from + MAX_BUNDLES));
+  async *#bodies(search: Search, indexes: readonly number[], need: Need): AsyncGenerator<Body> {
+    const read = (from: number, size: number) => this.#read(search, indexes.slice(from, from + size));
     let next: Promise<Body[]> | undefined;
     for (let count = 0; count < indexes.length;) {
-      const bodies = await (next ?? read(count));
+      const bodies = await (next ?? read(count, need.bundles()));
       count += bodies.length;
-      next = count < indexes.length ? this.#ahead(() => read(count)) : undefined;
+      const more = count < indexes.length ? need.bundles(bodies.length) : 0;
+      next = more > 0 ? this.#ahead(() => read(count, more)) : undefined;
       yield* bodies;
     }
   }
