@@ -60,8 +60,8 @@ interface Body {
 }
 
 /**
- * Bundles that one statement reads. Unless they are rare, the first statement of a search reads one, and each later one
- * twice as many.
+ * Bundles that one statement reads at the most. Unless they are rare, the first statement of a search reads one, and
+ * each later one twice as many.
  */
 const MAX_BUNDLES = 16;
 /** Statements that run for searches whose turn it is not. */
@@ -78,7 +78,7 @@ const MAX_FOUND = 5_000;
 
 const OF_TIMES = '($2::timestamptz IS NULL OR newest >= $2) AND ($3::timestamptz IS NULL OR oldest < $3)';
 
-/** Estimates how many bundles a search still needs, so that it reads few that it does not. */
+/** Estimates how many bundles a search still needs, so that it reads few others. */
 class Need {
   #bundles = 0;
   #entries = 0;
@@ -94,7 +94,7 @@ class Need {
 
   /**
    * @param waiting bundles that were read and not searched yet
-   * @returns how many more a statement should read; none if those that wait are likely to do
+   * @returns how many more the next statement should read; 0 if the waiting ones are likely to be enough
    */
   bundles(waiting = 0): number {
     const missing = this.take - this.#entries;

@@ -23,8 +23,8 @@ const failures = new PlainCounter(
 /** Connections for all queues of a process, which add jobs. */
 const CONNECTIONS_OF_QUEUES = 2;
 /**
- * Connections for all workers of a process. Each worker keeps one for notifications. They share the others, because
- * their statements are short.
+ * Connections for all workers of a process. Each of the four keeps one for notifications, so this must be larger than
+ * their number. They share the others, because their statements are short.
  */
 const CONNECTIONS_OF_WORKERS = 8;
 
