@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient } from '#libs/client/client.js';
 import { EXIT_CONFIG } from '#libs/platform/config.js';
@@ -11,6 +12,8 @@ import { startWatched, type WatchedProcess } from '../support/watched-processes.
 
 const PROCESSES = 2;
 const CALLERS = 6;
+/** Without pauses, the callers take the processor from the processes that start. */
+const CALL_EVERY_MS = 10;
 const REPLACEMENTS = 4;
 
 let database: TestDatabase;
@@ -82,7 +85,7 @@ describe('several processes of the API', () => {
     const statuses = new Set<number>();
     const done = new AbortController();
     const callers = Array.from({ length: CALLERS }, async () => {
-      while (!done.signal.aborted) statuses.add(await ask());
+      for (; !done.signal.aborted; await sleep(CALL_EVERY_MS)) statuses.add(await ask());
     });
     const replace = async () => {
       for (let n = 1; n <= REPLACEMENTS; n++) {
