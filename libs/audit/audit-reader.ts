@@ -65,10 +65,11 @@ export class AuditReader {
 
   /** The leaves that can be read: from the first one that was not pruned. */
   async extent(organizationId: string): Promise<Span> {
-    const { rows } = await this.pool.query<{ minimum: number; size: number }>(
-      'SELECT minimum_index::float8 AS minimum, size::float8 AS size FROM audit_log WHERE organization_id = $1',
-      [toUuid(organizationId)],
-    );
+    const { rows } = await this.pool.query<{ minimum: number; size: number }>({
+      name: 'extent-of-audit-log',
+      text: 'SELECT minimum_index::float8 AS minimum, size::float8 AS size FROM audit_log WHERE organization_id = $1',
+      values: [toUuid(organizationId)],
+    });
     return { from: rows[0]?.minimum ?? 0, below: rows[0]?.size ?? 0 };
   }
 

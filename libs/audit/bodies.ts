@@ -67,7 +67,7 @@ export async function openEntries(
 ): Promise<OpenEntries> {
   try {
     const isSmall = body.length <= SMALL_BODY_BYTES;
-    const bundle = isSmall ? decompress(body) : await decompressElsewhere(body, LIMITS);
+    const bundle = isSmall ? zstdDecompressSync(body, LIMITS) : await decompressElsewhere(body, LIMITS);
     const isSelected = select?.(bundle);
     const leaves: Leaf[] = [];
     let index = first;
@@ -87,7 +87,9 @@ export async function openEntries(
  * @throws Error if the body is damaged
  */
 export function unpackBody(body: Uint8Array, count: number): Uint8Array[] {
-  const entries = decodeEntries(decompress(body));
+  const { buffer, length } = zstdDecompressSync(body, LIMITS);
+  // The entries keep this memory, so it is cut to their size.
+  const entries = decodeEntries(new Uint8Array(buffer.transfer(length)));
   requireCount(entries.length, count);
   return entries;
 }
@@ -98,9 +100,3 @@ function requireCount(entries: number, count: number): void {
 
 /** A usual bundle has 150 kB, so it is one chunk. Several chunks are copied into one. */
 const LIMITS = { chunkSize: 256 * 1024, maxOutputLength: MAX_BODY_BYTES };
-
-/** Decompresses into memory of its own, which is no larger than the result. */
-function decompress(body: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer, length } = zstdDecompressSync(body, LIMITS);
-  return new Uint8Array(buffer.transfer(length));
-}

@@ -16,6 +16,7 @@ import {
   type Span,
 } from './span.js';
 import { openEntries, type Selection } from './bodies.js';
+import { MAX_BUNDLES, Need } from './bundle-need.js';
 import { damaged, pruned } from './damage.js';
 
 /** Selects bundles, and entries of them. Those that it leaves out do not match. */
@@ -59,11 +60,6 @@ interface Body {
   readonly body: Buffer;
 }
 
-/**
- * Bundles that one statement reads at the most. Unless they are rare, the first statement of a search reads one, and
- * each later one twice as many.
- */
-const MAX_BUNDLES = 16;
 /** Statements that run for searches whose turn it is not. */
 const MAX_READING_AHEAD = 2;
 /** Bytes of bodies that one statement reads, and one body more. */
@@ -77,34 +73,6 @@ const WINDOW_OF_TIMES = 20_000;
 const MAX_FOUND = 5_000;
 
 const OF_TIMES = '($2::timestamptz IS NULL OR newest >= $2) AND ($3::timestamptz IS NULL OR oldest < $3)';
-
-/** Estimates how many bundles a search still needs, so that it reads few others. */
-class Need {
-  #bundles = 0;
-  #entries = 0;
-
-  /** @param take how many entries the caller is likely to take */
-  constructor(private readonly take: number) {}
-
-  /** A bundle was searched. */
-  note(entries: number): void {
-    this.#bundles += 1;
-    this.#entries += entries;
-  }
-
-  /**
-   * @param waiting bundles that were read and not searched yet
-   * @returns how many more the next statement should read; 0 if the waiting ones are likely to be enough
-   */
-  bundles(waiting = 0): number {
-    const missing = this.take - this.#entries;
-    // The caller takes more than it said.
-    if (missing <= 0) return MAX_BUNDLES;
-    // A bundle is likely to have an entry. If many have none, a statement reads more.
-    const without = this.#bundles - this.#entries;
-    return Math.min(Math.max(missing - waiting, without, waiting > 0 ? 0 : 1), MAX_BUNDLES);
-  }
-}
 
 /** Reads the entries of a log from its bundles and segments. */
 export class BundleReader {
@@ -138,15 +106,16 @@ export class BundleReader {
   async *#end({ organizationId, order, select }: Search, span: Span, sealed: number): AsyncGenerator<Stretch> {
     if (isEmptySpan(span)) return;
     // One statement: between two, a bundle could replace the segments.
-    const { rows } = await this.database.query<Body>(
-      `SELECT first::float8 AS first, count, body FROM audit_segment
-       WHERE organization_id = $1 AND first >= $2 AND first < $3 AND first + count > $4
-       UNION ALL
-       SELECT $2::float8, ${BUNDLE_ENTRIES}, body FROM audit_body
-       WHERE organization_id = $1 AND index = $2::bigint / ${BUNDLE_ENTRIES}
-       ORDER BY first`,
-      [organizationId, sealed, span.below, span.from],
-    );
+    const { rows } = await this.database.query<Body>({
+      name: 'end-of-audit-log',
+      text: `SELECT first::float8 AS first, count, body FROM audit_segment
+             WHERE organization_id = $1 AND first >= $2 AND first < $3 AND first + count > $4
+             UNION ALL
+             SELECT $2::float8, ${BUNDLE_ENTRIES}, body FROM audit_body
+             WHERE organization_id = $1 AND index = $2::bigint / ${BUNDLE_ENTRIES}
+             ORDER BY first`,
+      values: [organizationId, sealed, span.below, span.from],
+    });
     if (!areGapless(rows, span)) throw await this.#missing(organizationId, sealed, span.below);
     using opened = new DisposableStack();
     const leaves: Leaf[] = [];
@@ -239,12 +208,12 @@ export class BundleReader {
     let most = MAX_BUNDLES;
     for (let rest = bundles; !isEmptySpan(rest); most = Math.min(most * 4, MAX_FOUND)) {
       const window = firstPart(rest, order, WINDOW_OF_TIMES);
-      const indexes = await this.#indexes(
-        `SELECT index::float8 AS index FROM audit_bundle
-         WHERE organization_id = $1 AND index >= $4 AND index < $5 AND ${OF_TIMES}
-         ORDER BY audit_bundle.index ${order} LIMIT ${most}`,
-        [organizationId, from ?? null, to ?? null, window.from, window.below],
-      );
+      const indexes = await this.#indexes({
+        text: `SELECT index::float8 AS index FROM audit_bundle
+               WHERE organization_id = $1 AND index >= $4 AND index < $5 AND ${OF_TIMES}
+               ORDER BY audit_bundle.index ${order} LIMIT ${most}`,
+        values: [organizationId, from ?? null, to ?? null, window.from, window.below],
+      });
       const upTo = indexes.length < most ? endOf(window, order) : boundaryAfter(indexes.at(-1)!, order);
       yield { indexes, upTo };
       rest = partAfter(rest, order, upTo);
@@ -255,12 +224,12 @@ export class BundleReader {
   async #compareTimes(search: Search, indexes: readonly number[]): Promise<readonly number[]> {
     const { organizationId, order, from, to } = search;
     if (indexes.length === 0 || !hasTimes(search)) return indexes;
-    return this.#indexes(
-      `SELECT index::float8 AS index FROM audit_bundle
-       WHERE organization_id = $1 AND index = ANY($4::bigint[]) AND ${OF_TIMES}
-       ORDER BY audit_bundle.index ${order}`,
-      [organizationId, from ?? null, to ?? null, indexes],
-    );
+    return this.#indexes({
+      text: `SELECT index::float8 AS index FROM audit_bundle
+             WHERE organization_id = $1 AND index = ANY($4::bigint[]) AND ${OF_TIMES}
+             ORDER BY audit_bundle.index ${order}`,
+      values: [organizationId, from ?? null, to ?? null, indexes],
+    });
   }
 
   async *#withTerms(search: Search, bundles: Span): AsyncGenerator<Group> {
@@ -283,26 +252,31 @@ export class BundleReader {
     }
   }
 
+  /** `OFFSET 0` keeps PostgreSQL from the index by terms, which would find all bundles of a frequent term. */
   #compareTerms({ organizationId, order, terms }: Search, { from, below }: Span): Promise<number[]> {
-    return this.#indexes(
-      `SELECT index::float8 AS index FROM audit_body
-       WHERE organization_id = $1 AND index >= $2 AND index < $3 AND ${overlap(terms, 3)} ORDER BY audit_body.index ${order}`,
-      [organizationId, from, below, ...terms],
-    );
+    return this.#indexes({
+      name: `compare-terms-${terms.length}-${order}`,
+      text: `SELECT index::float8 AS index FROM (
+               SELECT index, terms FROM audit_body
+               WHERE organization_id = $1 AND index >= $2 AND index < $3 OFFSET 0
+             ) AS compared WHERE ${overlap(terms, 3)} ORDER BY compared.index ${order}`,
+      values: [organizationId, from, below, ...terms],
+    });
   }
 
   /** The terms contain the organization. Without a condition for it, PostgreSQL has only the index by terms to use. */
   #searchTerms({ organizationId, order, terms }: Search, { from, below }: Span): Promise<number[]> {
-    return this.#indexes(
-      `WITH found AS MATERIALIZED (SELECT organization_id, index FROM audit_body WHERE ${overlap(terms, 3)})
-       SELECT index::float8 AS index FROM found WHERE organization_id = $1 AND index >= $2 AND index < $3
-       ORDER BY found.index ${order} LIMIT ${MAX_FOUND}`,
-      [organizationId, from, below, ...terms],
-    );
+    return this.#indexes({
+      name: `search-terms-${terms.length}-${order}`,
+      text: `WITH found AS MATERIALIZED (SELECT organization_id, index FROM audit_body WHERE ${overlap(terms, 3)})
+             SELECT index::float8 AS index FROM found WHERE organization_id = $1 AND index >= $2 AND index < $3
+             ORDER BY found.index ${order} LIMIT ${MAX_FOUND}`,
+      values: [organizationId, from, below, ...terms],
+    });
   }
 
-  async #indexes(text: string, values: unknown[]): Promise<number[]> {
-    const { rows } = await this.database.query<{ index: number }>(text, values);
+  async #indexes(query: pg.QueryConfig): Promise<number[]> {
+    const { rows } = await this.database.query<{ index: number }>(query);
     return rows.map(({ index }) => index);
   }
 
@@ -331,13 +305,14 @@ export class BundleReader {
 
   /** The first of these bundles, as many as have {@link MAX_BYTES}. */
   async #read({ organizationId, order }: Search, indexes: readonly number[]): Promise<Body[]> {
-    const { rows } = await this.database.query<Body>(
-      `SELECT index::float8 * ${BUNDLE_ENTRIES} AS first, ${BUNDLE_ENTRIES} AS count, body FROM (
-         SELECT index, body, sum(length(body)) OVER (ORDER BY index ${order}) - length(body) AS bytes_before
-         FROM audit_body WHERE organization_id = $1 AND index = ANY($2::bigint[])
-       ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY measured.index ${order}`,
-      [organizationId, indexes],
-    );
+    const { rows } = await this.database.query<Body>({
+      name: `audit-bodies-${order}`,
+      text: `SELECT index::float8 * ${BUNDLE_ENTRIES} AS first, ${BUNDLE_ENTRIES} AS count, body FROM (
+               SELECT index, body, sum(length(body)) OVER (ORDER BY index ${order}) - length(body) AS bytes_before
+               FROM audit_body WHERE organization_id = $1 AND index = ANY($2::bigint[])
+             ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY measured.index ${order}`,
+      values: [organizationId, indexes],
+    });
     const missing = rows.length === 0 ? 0 : rows.findIndex(({ first }, n) => first !== indexes[n]! * BUNDLE_ENTRIES);
     if (missing < 0) return rows;
     const first = indexes[missing]! * BUNDLE_ENTRIES;
