@@ -1,7 +1,4 @@
-/**
- * Bundles that one statement reads at the most. Unless they are rare, the first statement of a search reads one, and
- * each later one twice as many.
- */
+/** Bundles that one statement reads at the most. */
 export const MAX_BUNDLES = 16;
 
 /** Estimates how many bundles a search still needs, so that it reads few others. */

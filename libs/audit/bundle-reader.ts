@@ -177,7 +177,10 @@ export class BundleReader {
     return { from: first, below: Math.max(first, within(rows[0]?.below ?? Infinity)) };
   }
 
-  /** The bundles with the terms and the times, in order. Unless they are rare, a group is what one statement reads. */
+  /**
+   * The bundles with the terms and the times, in order. Unless they are rare, a group is what one statement reads: first
+   * one bundle, then twice as many each time.
+   */
   async *#matching(search: Search, bundles: Span): AsyncGenerator<Group> {
     const { order } = search;
     let size = 1;

@@ -40,7 +40,7 @@ const USES_IN_BATCH = 100;
 const SOURCE = 'https://keys.example.com';
 const BATCHES_IN_STATEMENT = 20;
 const PAGE = 50;
-/** Of each search, so that its code is compiled. Before, a page of a rare value takes up to 2 ms longer. */
+/** Sent before the pages of a search are measured: until its code is compiled, a page takes up to 2 ms more. */
 const WARM_UP_REQUESTS = 500;
 const REQUESTS = 1_000;
 /** A search that is slow gets fewer requests. */
