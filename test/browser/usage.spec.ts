@@ -140,6 +140,28 @@ inChromium('usage and credits', () => {
     expectNoComplaints(page);
   });
 
+  it('stay at their own times until those of another period are read', async () => {
+    await open();
+    const figure = page.getByRole('figure', { name: /Accepted 5, Denied 1/ });
+    await figure.waitFor();
+    const shown = await figure.getAttribute('aria-label');
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const counts = '**/usage?*';
+    await page.route(counts, async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.getByRole('combobox', { name: 'Time', exact: true }).click();
+    await page.getByRole('option', { name: 'Last 30 days' }).click();
+    await page.locator('figure[data-stale]').waitFor();
+    expect(await page.getByRole('figure').getAttribute('aria-label')).toBe(shown);
+    release();
+    await page.getByRole('figure', { name: /Accepted 11, Denied 1/ }).waitFor();
+    expect(await page.getByRole('figure').getAttribute('aria-label')).not.toContain(shown!.split(':')[0]);
+    await page.unroute(counts);
+    expectNoComplaints(page);
+  });
+
   it('are narrowed to a project and a custom period', async () => {
     await open();
     await page.getByRole('combobox', { name: 'Project' }).click();

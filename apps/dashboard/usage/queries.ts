@@ -3,8 +3,9 @@ import type { z } from 'zod';
 import { ApiError } from '#libs/client/client.js';
 import type { getOrganizationUsage } from '#libs/contract/usage.js';
 import { api } from '../session/session.js';
+import type { Span, Steps } from './usage-period.js';
 
-type UsageQuery = z.input<(typeof getOrganizationUsage)['query']>;
+type UsageQuery = z.input<(typeof getOrganizationUsage)['query']> & Span & { readonly time_zone: string };
 
 const EVERY_MINUTE = 60_000;
 
@@ -15,6 +16,14 @@ export const usageQuery = (organizationId: string, query: UsageQuery) =>
     placeholderData: keepPreviousData,
     refetchInterval: EVERY_MINUTE,
   });
+
+/** The times of the counts that such a query reads. */
+export const stepsOf = ({ from, to, interval = 'day', time_zone: timeZone }: UsageQuery): Steps => ({
+  from,
+  to,
+  interval,
+  timeZone,
+});
 
 export const balanceQuery = (organizationId: string) =>
   queryOptions({

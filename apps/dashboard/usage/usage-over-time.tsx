@@ -4,20 +4,22 @@ import { saveText } from '../audit/download.js';
 import { NumbersTable } from './numbers-table.js';
 import { UsageFigure } from './usage-figure.js';
 import { csvOf, type Chart } from './usage-numbers.js';
-import { labelsOf, type Period } from './usage-period.js';
+import { labelsOf, type Period, type Steps } from './usage-period.js';
 import type { UsageSearch } from './usage-search.js';
 
 const HEIGHT = 280;
 
 interface Props {
   readonly chart: Chart | undefined;
+  /** The times of the chart. */
+  readonly steps: Steps;
   readonly period: Period;
   readonly search: UsageSearch;
   readonly stale: boolean;
   readonly onChange: (patch: Partial<UsageSearch>) => void;
 }
 
-export function UsageOverTime({ chart, period, search, stale, onChange }: Props) {
+export function UsageOverTime({ chart, steps, period, search, stale, onChange }: Props) {
   return (
     <Paper component="section" withBorder p="lg" aria-labelledby="usage-over-time">
       <Group justify="space-between" mb="md" gap="sm">
@@ -58,41 +60,38 @@ export function UsageOverTime({ chart, period, search, stale, onChange }: Props)
               { value: 'table', label: 'Table' },
             ]}
           />
-          <CsvButton {...{ chart, period, stale }} />
+          <CsvButton {...{ chart, steps, stale }} />
         </Group>
       </Group>
-      {chart ? <Drawn {...{ chart, search, stale, period }} /> : <Skeleton height={HEIGHT + 32} />}
+      {chart ? <Drawn {...{ chart, steps, search, stale }} /> : <Skeleton height={HEIGHT + 32} />}
       <Text size="xs" c="dimmed" mt="sm">
-        Times are in {period.timeZone}. The latest requests may not be counted yet.
+        Times are in {steps.timeZone}. The latest requests may not be counted yet.
       </Text>
     </Paper>
   );
 }
 
 /** Downloads what the chart shows. */
-function CsvButton({ chart, period, stale }: Pick<Props, 'chart' | 'period' | 'stale'>) {
+function CsvButton({ chart, steps, stale }: Pick<Props, 'chart' | 'steps' | 'stale'>) {
   return (
     <Button
       variant="default"
       size="xs"
       leftSection={<IconDownload size={14} />}
       disabled={!chart || stale}
-      onClick={() => chart && void saveText(`usage-${period.from.slice(0, 10)}.csv`, csvOf(chart, labelsOf(period)))}
+      onClick={() => chart && void saveText(`usage-${steps.from.slice(0, 10)}.csv`, csvOf(chart, labelsOf(steps)))}
     >
       CSV
     </Button>
   );
 }
 
-interface DrawnProps {
+interface DrawnProps extends Pick<Props, 'steps' | 'search' | 'stale'> {
   readonly chart: Chart;
-  readonly search: UsageSearch;
-  readonly stale: boolean;
-  readonly period: Period;
 }
 
-function Drawn({ chart, search, stale, period }: DrawnProps) {
-  const labelOf = labelsOf(period);
+function Drawn({ chart, steps, search, stale }: DrawnProps) {
+  const labelOf = labelsOf(steps);
   if (chart.series.length === 0 && stale) return <Skeleton height={HEIGHT + 32} />;
   if (chart.series.length === 0) {
     return (

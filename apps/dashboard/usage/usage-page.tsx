@@ -6,7 +6,7 @@ import { PageHeader } from '../ui/page-header.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { Credits, LowBalance } from './credits.js';
 import { FirstUse } from './first-use.js';
-import { balanceQuery, projectsQuery } from './queries.js';
+import { balanceQuery, projectsQuery, stepsOf } from './queries.js';
 import { Rankings, shortKey, useKeyNames } from './rankings.js';
 import { Totals } from './totals.js';
 import { useCounts, type Counts } from './use-counts.js';
@@ -159,15 +159,14 @@ function Counted({ organizationId, search, onChange, counts }: Props & { readonl
     endpoint: endpointLabel,
     api_key: (id: string) => nameOf(id) ?? shortKey(id),
   };
-  const shown = overTime.data && { ...period, interval: overTime.data.query.interval ?? 'day' };
-  const chart =
-    overTime.data &&
-    shown &&
-    (group ? groupedChart(overTime.data, shown, at, group, labels[group]) : plainChart(overTime.data, shown, at));
+  const { data: usage } = overTime;
+  // While other counts are read, the earlier ones stay at their own times.
+  const steps = usage ? stepsOf(usage.query) : period;
+  const chart = usage && (group ? groupedChart(usage, steps, at, group, labels[group]) : plainChart(usage, steps, at));
   return (
     <>
       <Totals now={now} before={before} stale={outcomes.stale} />
-      <UsageOverTime {...{ chart, period, search, onChange }} stale={overTime.isPlaceholderData} />
+      <UsageOverTime {...{ chart, steps, period, search, onChange }} stale={overTime.isPlaceholderData} />
       <Rankings {...{ organizationId, outcomes, endpoints, keys, nameOf }} />
     </>
   );
