@@ -14,6 +14,7 @@ import {
 } from './dashboard.js';
 import { holdResponses, recordTexts, seenTexts } from './seen-texts.js';
 
+const WIDE = { width: 1600, height: 900 };
 const LONG_NAME = 'Production server 1';
 
 inChromium('the list of keys', () => {
@@ -30,7 +31,7 @@ inChromium('the list of keys', () => {
     await newKey('=Reports', { expires_in_days: 60 });
     await newKey(LONG_NAME);
     page = await dashboard.signedIn(ada, `/org/${team}/settings/api-keys`);
-    await page.setViewportSize({ width: 1600, height: 900 });
+    await page.setViewportSize(WIDE);
     await page.getByText('3 keys').waitFor();
   });
 
@@ -179,9 +180,19 @@ inChromium('the list of keys', () => {
     ).toEqual(['Old 1', 'Old 3', 'Old 4']);
     await expectAccessible(page);
     expect(await statuses('In use')).toEqual(['active']);
+    await page.setViewportSize({ width: 390, height: 740 });
     await dialog().getByRole('button', { name: 'Disable 4 keys' }).click();
-    await page.getByText('4 keys are disabled.').waitFor();
     await bar().waitFor({ state: 'detached' });
+    const message = page.getByRole('alert').filter({ hasText: '4 keys are disabled.' });
+    // A message stays while the pointer is over it.
+    await message.hover();
+    await select('Old 2').focus();
+    await page.keyboard.press('Space');
+    await bar().waitFor();
+    const [above, below] = await Promise.all([message.boundingBox(), bar().boundingBox()]);
+    expect(above!.y + above!.height).toBeLessThanOrEqual(below!.y);
+    await select('Old 2').click();
+    await page.setViewportSize(WIDE);
     expect(await statuses('In use', 'Old 1', 'Old 2', 'Old 3', 'Old 4')).toEqual([
       'disabled',
       'disabled',

@@ -81,7 +81,7 @@ export function MemberRow({ member, organization, onlyOwner }: Props) {
 function MemberId({ member, organization }: Pick<Props, 'member' | 'organization'>) {
   return (
     <Group component="span" gap={2} wrap="nowrap">
-      <Text span size="xs" c="dimmed" className="breakable" ff="monospace">
+      <Text span size="xs" c="dimmed" truncate ff="monospace">
         {member.user_id}
       </Text>
       <CopyButton value={member.user_id} label={`Copy the id of ${member.name}`} />
