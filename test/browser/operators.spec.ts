@@ -88,7 +88,7 @@ inChromium('an operator in the dashboard', () => {
     await moveTo(page, '/operator/organizations');
     await page.getByRole('heading', { level: 1, name: 'Organizations' }).waitFor();
     expect(await page.getByText(title).count()).toBe(0);
-    await fetch(`${dashboard.url}/authz`);
+    await fetch(`${dashboard.url}/authz`, { headers: { 'x-forwarded-for': '203.0.113.7' } });
     await dashboard.open(page, '/operator/organizations');
     await page.getByText(title).waitFor();
     await expectAccessible(page);

@@ -1,13 +1,22 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { wasForwarded } from '#libs/platform/http/proxies.js';
 import { recordedMethod, recordedPath } from '#libs/platform/request-path.js';
 import { escapeBytes } from '#libs/platform/text.js';
 
+const URI = ['x-forwarded-uri', 'x-original-uri', 'x-original-url'];
+const METHOD = ['x-forwarded-method', 'x-original-method'];
+
+/** Whether the headers tell something about a client's request. Those of a gateway do, and those of a first try do not. */
+export function tellsOfClient(headers: IncomingHttpHeaders): boolean {
+  return wasForwarded(headers) || firstSaid(headers, [...URI, ...METHOD]) !== undefined;
+}
+
 /** The client's request, according to the headers of a known gateway: Caddy and Traefik, nginx, ingress-nginx. */
 export function endpointSaid(headers: IncomingHttpHeaders): { method: string | null; path: string | null } {
-  const said = firstSaid(headers, ['x-forwarded-uri', 'x-original-uri', 'x-original-url']);
+  const said = firstSaid(headers, URI);
   const uri = said && escapeBytes(said);
   return {
-    method: recordedMethod(firstSaid(headers, ['x-forwarded-method', 'x-original-method'])),
+    method: recordedMethod(firstSaid(headers, METHOD)),
     path: uri !== undefined && !/\s/.test(uri) ? recordedPath(uri) : null,
   };
 }

@@ -17,7 +17,7 @@ import { errorOf } from '../verification/verification-error.js';
 import { countVerification } from '../verification/verification-metrics.js';
 import { acceptance, rejection, type GatewayResponse } from './gateway-response.js';
 import { GatewayPolicies, isAskedByNginx, type GatewayPolicy } from './gateway-policy.js';
-import { endpointSaid } from './gateway-request.js';
+import { endpointSaid, tellsOfClient } from './gateway-request.js';
 
 const PATH = '/authz';
 const WARN_EVERY_MS = 60_000;
@@ -52,7 +52,7 @@ export class Gateway implements OnModuleInit {
     const requestId = acceptRequestId(request.headers['x-request-id']);
     const { remoteAddress: peer } = request.socket;
     const isKnown = this.proxies.has(peer);
-    if (!isKnown) this.proxies.noteUnknown('gateway', peer);
+    if (!isKnown && isOfGateway(request)) this.proxies.noteUnknown('gateway', peer);
     const refuse = (thrown: unknown, limits?: readonly RateLimitStatus[]) =>
       this.#refuse(request, response, requestId, thrown, limits);
     try {
@@ -150,6 +150,11 @@ export class Gateway implements OnModuleInit {
 function endpointOf({ url, method, headers }: IncomingMessage, isKnown: boolean) {
   if (isBesidePath(url!)) return { method: method!, path: recordedPath(url!.slice(PATH.length)) };
   return isKnown ? endpointSaid(headers) : { method: null, path: null };
+}
+
+/** Whether a gateway sent the request, rather than someone who tries a key. Only a gateway appends the client's path. */
+function isOfGateway({ url, headers }: IncomingMessage): boolean {
+  return isBesidePath(url!) || tellsOfClient(headers);
 }
 
 function isBesidePath(url: string): boolean {
