@@ -25,9 +25,12 @@ type MayManage = Authority<'api-keys:manage'>;
 /** A key that a bulk change would change. */
 export interface PreviewedKey {
   readonly apiKey: Pick<ApiKey, 'id' | 'name' | 'projectId' | 'expiresAt' | 'disabledAt' | 'revokedAt'>;
-  readonly usesInLastDay: number;
+  /** Null if the key only verified other keys, which is not counted by the hour. */
+  readonly usesInLastDay: number | null;
   readonly lastUsedAt: Date | null;
 }
+
+type Uses = Pick<PreviewedKey, 'usesInLastDay'>;
 
 export interface BulkPreview extends SelectedKeys {
   readonly usedInLastDay: number;
@@ -61,17 +64,18 @@ export class BulkChanges {
     const totals = await this.usage.ofApiKeys(em, ids);
     const uses = await this.usage.ofLastDay(ids);
     const described = ids
-      .map((id) => ({ id, usesInLastDay: uses.get(id) ?? 0, lastUsedAt: totals.get(id)?.lastUsedAt ?? null }))
-      .toSorted((a, b) => b.usesInLastDay - a.usesInLastDay || timeOf(b.lastUsedAt) - timeOf(a.lastUsedAt));
+      .map((id) => {
+        const lastUsedAt = totals.get(id)?.lastUsedAt ?? null;
+        return { id, usesInLastDay: uses.get(id) ?? (timeOf(lastUsedAt) < since ? 0 : null), lastUsedAt };
+      })
+      .toSorted((a, b) => compareUses(a, b) || timeOf(b.lastUsedAt) - timeOf(a.lastUsedAt));
     const shown = described.slice(0, MOST_DESCRIBED);
     const fields = ['id', 'name', 'projectId', 'expiresAt', 'disabledAt', 'revokedAt'] as const;
     const rows = await em.find(ApiKey, { id: { $in: shown.map(({ id }) => id) } }, { fields });
     const byId = new Map(rows.map((apiKey) => [apiKey.id, apiKey]));
     return {
       ...selected,
-      usedInLastDay: described.filter(
-        ({ usesInLastDay, lastUsedAt }) => usesInLastDay > 0 || timeOf(lastUsedAt) >= since,
-      ).length,
+      usedInLastDay: described.filter(({ usesInLastDay }) => usesInLastDay !== 0).length,
       keys: shown.map(({ id, ...usage }) => ({ apiKey: byId.get(id)!, ...usage })),
       confirmed: ids.length > 0 ? this.confirmations.issue(authority, action, ids) : null,
     };
@@ -143,6 +147,11 @@ async function refuseStronger(em: EntityManager, own: Rights, ids: readonly stri
 
 function outdated(): DomainError {
   return new DomainError('preview_outdated', 'The selected keys have changed since the preview: request another one');
+}
+
+/** The most used first. Those of which the number is not known are before them. */
+function compareUses({ usesInLastDay: a }: Uses, { usesInLastDay: b }: Uses): number {
+  return (b ?? Number.MAX_SAFE_INTEGER) - (a ?? Number.MAX_SAFE_INTEGER);
 }
 
 function timeOf(at: Date | null): number {

@@ -86,13 +86,20 @@ export const previewBulkChange = defineRoute({
               name: z.string(),
               project_id: idOf('proj').nullable(),
               status: ApiKeyStatus,
-              uses_in_last_day: z.int().meta({
-                description: 'Accepted requests to your own API and to this one in the last 24 hours, by whole hours',
-              }),
+              uses_in_last_day: z
+                .int()
+                .nullable()
+                .meta({
+                  description:
+                    'Accepted requests to your own API and to this one in the last 24 hours, by whole hours. Null if the key only ' +
+                    'verified other keys in this time: how often is counted in total, not by the hour',
+                }),
               last_used_at: z.iso.datetime().nullable(),
             }),
           )
-          .meta({ description: `The ${MOST_DESCRIBED} of them that were used most in the last day` }),
+          .meta({
+            description: `The ${MOST_DESCRIBED} of them that were used most in the last day. Those that verified keys are first`,
+          }),
         confirmation: z.string().nullable().meta({
           description: 'Confirms this change, for this caller alone. Null if there is nothing to change',
         }),

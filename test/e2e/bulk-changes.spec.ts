@@ -79,6 +79,25 @@ describe('a preview', () => {
     expect(await preview('enable', { ids: [disabled.id, idle.id] })).toMatchObject({ count: 1, unchanged: 1 });
   });
 
+  it('has a key that verified other keys before all others, without a number that is not known', async () => {
+    const [service, busy] = [await newKey('service', { scopes: ['api-keys:verify'] }), await newKey('busy')];
+    await deployment.client({ apiKey: service.key }).apiKeys.verify({ body: { key: busy.key } });
+    await allIngested(deployment);
+    const { data, used_in_last_day: used } = await preview('disable', { ids: [busy.id, service.id] });
+    expect(data.map(({ name, uses_in_last_day: uses }) => [name, uses])).toEqual([
+      ['service', null],
+      ['busy', 1],
+    ]);
+    expect(data[0]!.last_used_at).not.toBeNull();
+    expect(used).toBe(2);
+    // The session of a member would end in this time.
+    const manager = deployment.client({ apiKey: (await newKey('manager', { scopes: ['api-keys:manage'] })).key });
+    deployment.advance(25 * 3_600_000);
+    const body = { organization_id: team, action: 'disable' as const, ids: [service.id] };
+    expect((await manager.apiKeys.previewBulkChange({ body })).data[0]).toMatchObject({ uses_in_last_day: 0 });
+    deployment.advance(-25 * 3_600_000);
+  });
+
   it('confirms nothing if nothing would change', async () => {
     const empty = await preview('revoke', { filter: { search: 'no such key' } });
     expect(empty).toMatchObject({ count: 0, ids: [], data: [], confirmation: null, expires_at: null });

@@ -32,7 +32,7 @@ const COLUMNS: readonly Column<Preview['data'][number]>[] = [
   { title: 'ID', value: ({ id }) => id },
   { title: 'NAME', value: ({ name }) => name, shrinksTo: 12 },
   { title: 'STATUS', value: ({ status }) => status, expendable: 1 },
-  { title: 'USES IN 24H', value: ({ uses_in_last_day: uses }) => String(uses), align: 'right' },
+  { title: 'USES IN 24H', value: ({ uses_in_last_day: uses }) => String(uses ?? 'verified keys'), align: 'right' },
   { title: 'LAST USED', value: ({ last_used_at: at }) => localTime(at), expendable: 2 },
 ];
 

@@ -197,7 +197,9 @@ function UsedKeys({ preview: { data, count } }: { readonly preview: BulkPreview 
                 <Table.Td className="wraps" miw={96}>
                   {key.name}
                 </Table.Td>
-                <Table.Td ta="right">{inDigits(key.uses_in_last_day)}</Table.Td>
+                <Table.Td ta="right">
+                  {key.uses_in_last_day === null ? 'verified keys' : inDigits(key.uses_in_last_day)}
+                </Table.Td>
                 <Table.Td>
                   <Time at={key.last_used_at} />
                 </Table.Td>
