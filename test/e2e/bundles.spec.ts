@@ -351,6 +351,53 @@ describe('a search in a log of many bundles', () => {
     }
   });
 
+  const rare: StoredFilter = { keyId: keyNumber(3) };
+
+  it.each(['asc', 'desc'] as const)(
+    'for a rare value reads only as many bundles as the page has matches: %s',
+    async (order) => {
+      for (const count of [1, 2, 3, 4, 5]) {
+        let bundles = 0;
+        const counting = {
+          query(query: string | pg.QueryConfig, values?: unknown[]) {
+            if (typeof query === 'string') return sql.query(query, values);
+            if (query.name === `audit-bodies-${order}`) bundles += (query.values![1] as number[]).length;
+            return sql.query(query);
+          },
+        };
+        const reader = new AuditReader(counting as unknown as pg.Pool);
+        const page = { span: { from: 0, below: SIZE }, order };
+        const { found } = await reader.find({ organizationId, filter: rare }, page, count);
+        expect({ found: found.length, bundles }).toEqual({ found: count, bundles: count });
+      }
+    },
+  );
+
+  it('looks for a rare value in the index of terms, and does not find all bundles of a frequent one there', async () => {
+    const client = await sql.connect();
+    const searchesOfIndex = async () => {
+      const { rows } = await client.query<{ count: number }>(
+        `SELECT sum(pg_stat_get_xact_numscans(indexrelid))::int AS count FROM pg_index
+         WHERE indexrelid::regclass::text LIKE 'audit_body%terms_idx'`,
+      );
+      return rows[0]!.count;
+    };
+    const reader = new AuditReader(client as unknown as pg.Pool);
+    const page = { span: { from: 0, below: BUNDLES * 256 }, order: 'desc' } as const;
+    try {
+      await client.query('BEGIN');
+      // Without its other index, PostgreSQL uses the index of terms for whatever it may.
+      await client.query('ALTER TABLE audit_body DROP CONSTRAINT audit_body_pkey; SET LOCAL enable_seqscan = off');
+      await reader.find({ organizationId, filter: { keyId: keyNumber(1) } }, page, 50);
+      expect(await searchesOfIndex()).toBe(0);
+      await reader.find({ organizationId, filter: rare }, page, 50);
+      expect(await searchesOfIndex()).toBeGreaterThan(0);
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+  });
+
   it('that pauses finds the same events on the way back', async () => {
     const filter = { keyId: keyNumber(3) };
     const { previous } = await pagesOf(filter, 'desc', 4);

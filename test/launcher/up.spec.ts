@@ -10,6 +10,7 @@ import { scratchDirectory } from '../support/scratch-directory.js';
 import { leftOf, processesOf, processOf, remove, startLauncher, Started } from './started.js';
 
 const POSTGRES = /postgres -D/;
+const WORKER = /worker\/main/;
 const UP = /cli\/main\.js up/;
 
 let directory: string;
@@ -113,7 +114,7 @@ describe('npm start', () => {
           ),
         (status) => status === wanted,
       );
-    process.kill(await processOf(directory, /worker\/main/), 'SIGKILL');
+    process.kill(await processOf(directory, WORKER), 'SIGKILL');
     process.kill(await processOf(directory, POSTGRES), 'SIGKILL');
     // The launcher may notice the two exits in either order.
     const lines = ['The worker ended unexpectedly (SIGKILL)', 'PostgreSQL ended unexpectedly; restarting it.'];
@@ -123,11 +124,12 @@ describe('npm start', () => {
     );
     for (const line of lines) expect(output).toContain(line);
     expect(await health(200)).toBe(200);
-    await eventually(
-      () => processesOf(directory),
-      (found) => found.some(({ command }) => /worker\/main/.test(command)),
+    // A worker that was started before PostgreSQL ends again, and is started again.
+    const workers = await eventually(
+      async () => (await processesOf(directory)).filter(({ command }) => WORKER.test(command)),
+      (found) => found.length === 1,
     );
-    await processOf(directory, /worker\/main/);
+    expect(workers).toHaveLength(1);
   });
 
   test('leaves no process behind after SIGTERM to the whole group', async () => {
@@ -187,7 +189,7 @@ describe('the end of npm start', () => {
 
   test('treats the copies of one Ctrl-C as one, stops PostgreSQL last, and stops at once after a second Ctrl-C', async () => {
     const { up } = await running();
-    const worker = await processOf(directory, /worker\/main/);
+    const worker = await processOf(directory, WORKER);
     process.kill(worker, 'SIGSTOP');
     up.signalGroup('SIGINT');
     up.signalGroup('SIGINT');
