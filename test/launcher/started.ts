@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.js';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LAUNCHER = join(ROOT, 'apps', 'launcher', 'launcher.mjs');
 
-const READY_WITHIN_MS = 25_000;
+const READY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 15_000;
 
 export async function remove(directory: string): Promise<void> {
