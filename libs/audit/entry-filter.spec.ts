@@ -86,6 +86,27 @@ describe('the selection of entries by their bytes', () => {
     expect(matching).toBeGreaterThan(100);
   });
 
+  it('selects every entry that has the address, wherever in the entry it stands', () => {
+    // A long one is about as long as an entry with short ones.
+    const pad = fc.oneof(fc.nat(4), fc.integer({ min: 54, max: 70 })).map((length) => 'x'.repeat(length));
+    const entries = fc.array(fc.tuple(pad, fc.constantFrom('192.0.2.7', '192.0.2.8'), pad), { minLength: 2 });
+    const isSelectedBy = entrySelection({ ip: '192.0.2.7' });
+    fc.assert(
+      fc.property(entries, (all) => {
+        const bundle = encodeEntries(
+          all.map(([before, ip, after]) =>
+            Buffer.from(`{"type":"api_key.used","a":"${before}","ip":"${ip}","b":"${after}"}`),
+          ),
+        );
+        const isSelected = isSelectedBy(bundle);
+        const selected: boolean[] = [];
+        forEachEntry(bundle, (start, end) => selected.push(isSelected(start, end)));
+        expect(selected).toEqual(all.map(([, ip]) => ip === '192.0.2.7'));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   it('selects only the entries that have the wanted text or address', () => {
     const [first, second] = KEYS;
     const entries = [first, second, first].map((key, n) =>

@@ -89,8 +89,10 @@ class Addresses {
   /** Where the address of the entry begins, or null if it has none. The entries must follow each other. */
   in(start: number, end: number): number | null {
     const expected = start + this.#place;
-    const at = hasBytes(this.bundle, expected, ADDRESS) ? expected : this.#finder.in(start, end);
-    if (at === null || at >= end) return null;
+    // Behind the end of a short entry, a later one may have its address at this place.
+    const isThere = expected < end && hasBytes(this.bundle, expected, ADDRESS);
+    const at = isThere ? expected : this.#finder.in(start, end);
+    if (at === null) return null;
     this.#place = at - start;
     return at + ADDRESS.length;
   }
