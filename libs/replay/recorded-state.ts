@@ -50,7 +50,16 @@ function* piecesOf(kind: Kind, id: string, fields: Fields): Generator<RecordedOb
   for (const [field, value] of Object.entries(fields)) {
     // An undefined field is unknown, as one that is absent.
     const text = JSON.stringify(value) as string | undefined;
-    for (let at = 0; at < (text?.length ?? 0); at += PIECE) yield [kind, id, field, text!.slice(at, at + PIECE)];
+    for (const piece of cut(text ?? '')) yield [kind, id, field, piece];
+  }
+}
+
+/** Into pieces of about the same length, never between the two halves of a surrogate pair. */
+function* cut(text: string): Generator<string> {
+  for (let at = 0, end = 0; at < text.length; at = end) {
+    end = Math.min(at + PIECE, text.length);
+    if (text.codePointAt(end - 1)! > 0xffff) end -= 1;
+    yield text.slice(at, end);
   }
 }
 
