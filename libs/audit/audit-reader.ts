@@ -172,10 +172,12 @@ export class AuditReader {
       return;
     }
     const isWanted = entryFilter(filter);
+    // The uses of a request have about its time. Changes that it began may be recorded hours later.
+    const isTimeOfUsesOnly = filter.requestId !== undefined;
     const selected = { terms, ...timesOf(filter), select: entrySelection(filter), take: limit };
     for await (const stretch of this.#bundles.stretches(uuid, span, order, selected)) {
       for (const part of matching(stretch, order, isWanted, limit)) {
-        if (rows && !stretch.isOutOfTime) yield* rows.addTo(part);
+        if (rows && (isTimeOfUsesOnly || !stretch.isOutOfTime)) yield* rows.addTo(part);
         else {
           rows?.skip(part);
           yield part;

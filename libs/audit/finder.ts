@@ -116,7 +116,9 @@ export class Finder {
   /** Uses have the ids of their requests. Denials are found by the ids of their requests, too. */
   async #event(id: string): Promise<Place[]> {
     const { rows } = await this.pool.query<{ organization_id: string; name: string; index: number; time: Date }>(
-      'SELECT organization_id, type AS name, leaf_index::float8 AS index, time FROM audit_management_event WHERE id = $1',
+      // A pruned one may not be erased yet.
+      `SELECT organization_id, type AS name, leaf_index::float8 AS index, time
+       FROM audit_management_event JOIN audit_log USING (organization_id) WHERE id = $1 AND leaf_index >= minimum_index`,
       [id],
     );
     return rows.map(({ index, time, ...row }) => ({
@@ -135,9 +137,9 @@ export class Finder {
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) return { found, complete: false };
       const page = { span: await this.reader.extent(organizationId), order: 'desc' } as const;
-      const part = await this.reader.find({ organizationId, filter: { requestId } }, page, MOST_EVENTS, leftMs);
-      found.push(...part.found.map((leaf) => placeOf(leaf, organizationId)));
-      complete &&= part.reached === null;
+      const part = await this.reader.find({ organizationId, filter: { requestId } }, page, MOST_EVENTS + 1, leftMs);
+      found.push(...part.found.slice(0, MOST_EVENTS).map((leaf) => placeOf(leaf, organizationId)));
+      complete &&= part.reached === null && part.found.length <= MOST_EVENTS;
     }
     if (!operator) return { found, complete };
     const others = await this.search.matches({ requestId }, MOST_EVENTS);

@@ -288,3 +288,15 @@ describe('not even a superuser', () => {
     }
   });
 });
+
+it('an event is not found by its id from the moment in which it is pruned', async () => {
+  const [first] = (await ada.client.audit.listEvents({ query: { order: 'asc', limit: 1 } })).data;
+  const find = async () => (await ada.client.find.find({ body: { text: first!.event.id } })).data.length;
+  expect(await find()).toBe(1);
+  await change([
+    'UPDATE audit_retention SET hold_reason = NULL, held_since = NULL',
+    timeIs('2027-02-20T19:55:17.056Z'),
+    `SELECT prune_audit_log('${id}', 256)`,
+  ]);
+  expect(await find()).toBe(0);
+});

@@ -188,7 +188,9 @@ describe('a search in a log of many bundles', () => {
     // In the middle of the log, the clock was a year ahead for a moment.
     const ahead = n === 12_800 ? 365 * 86_400 : 0;
     const time = new Date(START + (n - late + ahead) * 1_000).toISOString();
-    const request = n % 4 === 0 ? `trace:${n % 900}` : ownRequest(n, Date.parse(time));
+    // What one request began goes on for hours.
+    const begun = n === 16_003 ? { n: 6_003, time: START + 6_003_000 } : { n, time: Date.parse(time) };
+    const request = n % 4 === 0 ? `trace:${n % 900}` : ownRequest(begun.n, begun.time);
     const key = keyNumber(n % 4_000 === 5 ? 3 : n % 20 === 0 ? 2 : 1);
     if (n % 3_000 === 7)
       return { type: 'api_key.denied', key, time, data: { ...common, request_id: request, code: 'expired', count: 1 } };
@@ -275,7 +277,7 @@ describe('a search in a log of many bundles', () => {
     ['a request by an id of the client', { requestId: 'trace:700' }],
     ['a request by an id of ours', { requestId: ownRequest(18_001, START + 18_001_000) }],
     ['a request that is recorded an hour late', { requestId: ownRequest(10_999, START + 7_399_000) }],
-    ['a request that changed a key', { requestId: ownRequest(6_003, START + 6_003_000) }],
+    ['a request that changed keys, one of them hours later', { requestId: ownRequest(6_003, START + 6_003_000) }],
     ['a request in times in which it was not', { requestId: ownRequest(9, START + 9_000), from: instant(500) }],
     ['an absent request of ours', { requestId: ownRequest(77, START + 9_000_000) }],
     ['all but the uses', { not: { outcomes: ['valid'] } }],

@@ -95,6 +95,23 @@ describe('a member finds', () => {
     ]);
   });
 
+  it('not all events of a request that caused many, and is told so', async () => {
+    const { id } = await ada.client.projects.create({ body: { name: 'Fair', organization_id: team } });
+    const body = { organization_id: team, project_id: id, scopes: ['triggers:read'] };
+    for (let n = 0; n < 21; n++) await ada.client.apiKeys.create({ body: { name: `Stall ${n}`, ...body } });
+    const url = `${deployment.url}/api/v1/projects/${id}?api_keys=revoke`;
+    const headers = { authorization: `Bearer ${ada.accessToken}` };
+    const text = (await fetch(url, { method: 'DELETE', headers })).headers.get('x-request-id')!;
+    const query = { organization_id: team, request_id: text };
+    const caused = await eventually(
+      () => ada.client.audit.listEvents({ query }),
+      ({ data }) => data.length > 21,
+    );
+    expect(caused.data).toHaveLength(22);
+    const { data, complete } = await ada.client.find.find({ body: { text } });
+    expect({ found: data.length, complete }).toEqual({ found: 20, complete: false });
+  });
+
   it('nothing that their role does not show', async () => {
     expect(await idsOf(key.key, developer)).toEqual([]);
     expect(await idsOf(ofDeveloper.key, developer)).toEqual([ofDeveloper.id]);
