@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { parseVkey } from '#libs/tlog/note.js';
+import { parseNote, parseVkey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { inclusionProof } from '#libs/tlog/proofs.js';
 import { formatWitnessedReceipt, verifyWitnessedReceipt } from '#libs/tlog/witnessed-receipt.js';
@@ -10,7 +10,7 @@ import { checkpointUnavailable } from './anchor.js';
 import { AuditTree } from './audit-tree.js';
 import { Checkpoints, vkeysOf } from './checkpoints.js';
 import { readEpochs, type Epoch } from './epochs.js';
-import { HeadsLog, type RecordedHead } from './heads-log.js';
+import { HeadsLog, isNamed, type RecordedHead } from './heads-log.js';
 import { WitnessStates, type CosignedHeads } from './witness-states.js';
 
 /** Receipts that lead from an entry to the cosignatures of witnesses. */
@@ -30,7 +30,9 @@ export class WitnessedReceipts {
     epoch: Epoch,
   ): Promise<(RecordedHead & { readonly in: CosignedHeads }) | null> {
     const cosigned = await this.states.cosigned(epoch);
-    const head = cosigned && (await this.heads.newestOf(organizationId, epoch, cosigned.size));
+    // What a compromised key signed counts no more. With the next key, the witnesses cosign again.
+    if (!cosigned || !isNamed(epoch) || !isSignedByOne(cosigned.note, vkeysOf(epoch))) return null;
+    const head = await this.heads.newestOf(organizationId, epoch, cosigned.size);
     return head && { ...head, in: cosigned };
   }
 
@@ -60,6 +62,12 @@ export class WitnessedReceipts {
     requireProof(receipt, vkeysOf(signed.epoch, organizationId));
     return receipt;
   }
+}
+
+/** Whether the note has a signature line of one of the keys. Whether it is right is verified with the whole receipt. */
+function isSignedByOne(note: string, vkeys: readonly string[]): boolean {
+  const keys = vkeys.map((vkey) => parseVkey(vkey));
+  return parseNote(note).signatures.some(({ name, id }) => keys.some((key) => key.name === name && key.id === id));
 }
 
 /** What the witnesses have seen must follow from what is stored. Otherwise the signature does not leave this process. */

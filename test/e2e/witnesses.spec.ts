@@ -230,21 +230,21 @@ describe('a receipt', () => {
 });
 
 describe('while one key replaces another', () => {
-  const rotate = async () => {
+  const rotate = async (overlapDays: number | null) => {
     const config = readConfig({ DATABASE_URL: deployment.database.apiUrl, KEYLEDGER_SECRET: TEST_SECRET });
     const clock = new DatabaseClock();
     const client = new pg.Client({ connectionString: deployment.database.apiUrl });
     await client.connect();
     await clock.read(client);
     const events = new Events(clock, new PersonalData(config), config);
-    await rotateKey(client, { events, sealing: new Sealing(config) }, 30);
+    await rotateKey(client, { events, sealing: new Sealing(config) }, overlapDays);
     await client.end();
     await allIngested(deployment);
   };
 
   it('a witness that knows one of them cosigns, and receipts are proven with either', async () => {
     const [before] = await vkeys();
-    await rotate();
+    await rotate(30);
     const [newest, ...others] = await vkeys();
     expect(others).toEqual([before]);
     const size = (await integrity()).checkpoint!.size;
@@ -261,6 +261,19 @@ describe('while one key replaces another', () => {
     await expect(receipt(later - 1).then((text) => verifyWitnessedReceipt(text, [before!], policy()))).rejects.toThrow(
       'no signature of a known key',
     );
+  });
+
+  it('what a compromised key signed is no longer proven, and no sign of damage', async () => {
+    const size = (await integrity()).checkpoint!.size;
+    await rotate(null);
+    // The witnesses do not know the next key yet.
+    expect((await integrity()).witnesses!.cosigned).toBeNull();
+    expect(await problem(receipt(size - 1))).toMatchObject({ code: 'not_witnessed' });
+    const { log_of_heads: heads } = (await integrity()).witnesses!;
+    for (const witness of [first, second]) witness.knownLogs = heads.vkeys;
+    await when(isCovered(size));
+    const [current] = await vkeys();
+    expect(verifyWitnessedReceipt(await receipt(size - 1), [current!], policy()).index).toBe(size - 1);
   });
 });
 
