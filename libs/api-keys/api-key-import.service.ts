@@ -41,7 +41,6 @@ const ATTEMPTS = 3;
 @Injectable()
 export class ApiKeyImport {
   constructor(
-    private readonly em: EntityManager,
     private readonly clock: Clock,
     private readonly changes: Changes,
     private readonly authorities: Authorities,
@@ -50,14 +49,14 @@ export class ApiKeyImport {
     private readonly tokens: ImportedTokens,
   ) {}
 
-  /** Checks what {@link import} checks. */
+  /** Checks what {@link import} checks. It waits for its turn as a change does, because it takes the same locks. */
   tryOut<R extends object>(
     authority: MayImport,
     rows: readonly ImportedKey[],
     present: (outcomes: readonly RowOutcome[]) => R,
   ): Promise<R> {
     const { caller, organizationId } = authority;
-    return this.em.fork().transactional(async (em) => {
+    return this.changes.create(turnOf(caller), organizationId, async ({ em }) => {
       const own = await this.authorities.requireNow(em, authority);
       const { existing, allowed } = await this.#plan(em, authority, own, rows, this.clock.now(), false);
       for (const [projectId, keys] of Map.groupBy(allowed, ({ wanted }) => wanted.projectId)) {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import type { Client } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
@@ -217,6 +218,29 @@ describe('an import', () => {
       ],
     });
     expect([await keysOf(ada), await verify(unknown)]).toEqual([before, 'invalid_key']);
+  });
+
+  it('has at most one dry run of a user in progress, so that a flood of them delays no one', async () => {
+    const locker = await deployment.sql.connect();
+    await locker.query('BEGIN');
+    await locker.query('SELECT FROM membership WHERE user_id = $1 FOR UPDATE', [toUuid(ada.userId)]);
+    const runs = Promise.all(Array.from({ length: 8 }, () => importRows([rowOf(newToken())], { dry_run: true })));
+    const waiting = async () => {
+      const { rows } = await deployment.sql.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return rows[0]!.count;
+    };
+    try {
+      await eventually(waiting, (count) => count > 0);
+      // Time for the others to follow, if they may.
+      await sleep(100);
+      expect(await waiting()).toBe(1);
+    } finally {
+      await locker.query('ROLLBACK');
+      locker.release();
+    }
+    expect((await runs).map(({ imported: count }) => count)).toEqual(Array.from({ length: 8 }, () => 1));
   });
 
   it('names each bad row, and imports none of the good ones', async () => {
