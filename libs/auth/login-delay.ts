@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { subscriberOf } from '#libs/platform/address-rate.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { FairQueue } from '#libs/platform/fair-queue.js';
@@ -73,7 +74,7 @@ export class LoginDelay {
    * @throws DomainError `too_many_attempts` with the seconds to wait, if the wait is too long
    */
   async wait(email: string, ip: string | null): Promise<void> {
-    const turn = await this.#turns.run(String(ip), () => this.#take(email, ip));
+    const turn = await this.#turns.run(subscriberOf(ip), () => this.#take(email, ip));
     if (turn > MAX_WAIT_MS) {
       throw new DomainError('too_many_attempts', undefined, { retryAfter: Math.ceil(turn / 1000) });
     }
@@ -111,10 +112,11 @@ export class LoginDelay {
 /** In a fixed order, so that two attempts never deadlock. The table contains no e-mail addresses, only hashes. */
 function buckets(email: string, ip: string | null): [string, DelayPolicy][] {
   const account = createHash('sha256').update(email).digest('base64url');
+  const subscriber = subscriberOf(ip);
   return [
-    [`account ${account} from ${ip}`, POLICIES.accountFromAddress],
+    [`account ${account} from ${subscriber}`, POLICIES.accountFromAddress],
     [`account ${account}`, POLICIES.account],
-    [`address ${ip}`, POLICIES.address],
+    [`address ${subscriber}`, POLICIES.address],
   ];
 }
 

@@ -24,7 +24,7 @@ export class AddressRate {
 
   /** @returns undefined if the address had one left, else the seconds until it has one */
   take(ip: string | null): number | undefined {
-    const key = networkOf(ip);
+    const key = subscriberOf(ip);
     const window = this.#windows.get(key);
     const now = this.now();
     // After the clock was set back, start a new window: otherwise the address would wait as long as the clock went
@@ -37,7 +37,8 @@ export class AddressRate {
   }
 }
 
-function networkOf(ip: string | null): string {
+/** Whom an address belongs to, as far as limits are concerned: the address, or the IPv6 network of 64 bits. */
+export function subscriberOf(ip: string | null): string {
   if (ip === null) return 'unknown';
   if (!ip.includes(':') || !ipaddr.IPv6.isValid(ip)) return ip;
   return ipaddr.IPv6.parse(ip).parts.slice(0, 4).join(':');

@@ -24,6 +24,21 @@ describe('guessing passwords', () => {
       await own.stop();
     }
   });
+
+  it('is counted for an IPv6 network of 64 bits as for one address', async () => {
+    const own = await startDeployment({ worker: false, env: { TRUST_PROXY: 'loopback' } });
+    try {
+      const body = { email: 'dan@example.com', password: 'not it' };
+      for (const end of ['a:b', '1:2:3', '7']) {
+        const headers = { 'x-forwarded-for': `2001:db8:0:5::${end}` };
+        expect(await codeOf(own.client({ headers }).auth.login({ body }))).toBe('invalid_credentials');
+      }
+      const { rows } = await own.sql.query('SELECT failures FROM login_delay');
+      expect(rows).toEqual([{ failures: 3 }, { failures: 3 }, { failures: 3 }]);
+    } finally {
+      await own.stop();
+    }
+  });
 });
 
 describe('registration', () => {
