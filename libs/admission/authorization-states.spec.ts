@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { changesBetween, type AuthorizationChange } from './authorization-states.js';
+import { changesBetween, eachObjectOnce, type AuthorizationChange } from './authorization-states.js';
 
 const change = (seq: number, tag = `t${seq}`): AuthorizationChange => ({ seq, tag, kind: 'api_key', id: `id${seq}` });
 const known = { seq: 5, tag: 't5' };
@@ -28,4 +28,10 @@ describe('the changes between two states', () => {
   ])('are unknown if %s', (_, read) => {
     expect(changesBetween(known, read)).toBeNull();
   });
+});
+
+it('many changes of one object cost the caches as much as one', () => {
+  const policyOf = (seq: number) => ({ ...change(seq), kind: 'organization' as const, id: 'id1' });
+  const other = { ...change(7), id: 'id1' };
+  expect(eachObjectOnce([policyOf(5), policyOf(6), other, policyOf(8)])).toEqual([policyOf(8), other]);
 });

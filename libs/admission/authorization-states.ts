@@ -148,8 +148,9 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
     const known = this.of(shard);
     if (known.tag === read.tag) return;
     const changes = changesBetween(known, read);
+    const toForget = changes && eachObjectOnce(changes);
     for (const follower of this.#followers) {
-      if (changes) for (const change of changes) follower.forget(shard, change);
+      if (toForget) for (const change of toForget) follower.forget(shard, change);
       else follower.forgetAll(shard);
     }
     this.#recent[shard] = changes ? [...this.#recent[shard]!, ...changes].slice(-REMEMBERED) : [];
@@ -170,4 +171,9 @@ export function changesBetween(known: AuthorizationState, read: ReadState): read
     after.every(({ seq, kind }, index) => seq === known.seq + 1 + index && CHANGED_KINDS.includes(kind)) &&
     after.at(-1)?.tag === read.tag;
   return isWhole ? after : null;
+}
+
+/** The last change of each object: a follower may look through all entries of the shard for each one. */
+export function eachObjectOnce(changes: readonly AuthorizationChange[]): readonly AuthorizationChange[] {
+  return [...new Map(changes.map((change) => [`${change.kind} ${change.id}`, change])).values()];
 }
