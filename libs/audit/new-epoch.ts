@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rename, rm } from 'node:fs/promises';
+import { link, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
@@ -59,7 +59,9 @@ async function readAnchor(path: string): Promise<Anchor | null> {
 
 async function keep(path: string, under: string): Promise<string | null> {
   try {
-    await rename(path, under);
+    // A crash may have left it. Until the new anchor takes its place, the path has the earlier one.
+    await rm(under, { force: true });
+    await link(path, under);
     return under;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;

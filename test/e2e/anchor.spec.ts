@@ -1,4 +1,4 @@
-import { appendFile, copyFile, mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, link, mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -527,6 +527,13 @@ describe('a new epoch', () => {
       { size: '1', count: logs },
       { size: '11', count: 1 },
     ]);
+  });
+
+  it('that was interrupted before the new anchor was in its place is begun again as if for the first time', async () => {
+    await node.sign();
+    const earlierAnchor = `${node.anchorFile}.before-epoch-2`;
+    await link(node.anchorFile, earlierAnchor);
+    expect(await begin(node.database, node.anchorFile)).toMatchObject({ number: 2, committed: 1, earlierAnchor });
   });
 
   it('that was interrupted can be begun again, and still names the last head', async () => {
