@@ -40,3 +40,32 @@ it('a bundle is found by any of its addresses and by the network of it, in each 
     { numRuns: 1_000 },
   );
 });
+
+const segment = fc.oneof(
+  fc.constantFrom('v1', 'agents', '7', '', 'a;b=c', 'größe'),
+  // The longest that is no id: three of them are nearly the longest path that is kept whole.
+  fc.integer({ min: 62, max: 65 }).map((length) => 'g'.repeat(length)),
+);
+
+it('a bundle is found by the beginning of any of its paths, however long they are', () => {
+  let withTerm = 0;
+  fc.assert(
+    fc.property(
+      fc.constantFrom('', '/'),
+      fc.array(segment, { maxLength: 6 }),
+      fc.nat(400),
+      (root, segments, length) => {
+        const path = root + segments.join('/');
+        const terms = new Terms(ORGANIZATION);
+        terms.add({ ...use, path });
+        const stored = new Set(terms.encode().terms);
+        for (const list of termsOf(ORGANIZATION, { path: path.slice(0, length) })!) {
+          withTerm += 1;
+          expect(list.some((term) => stored.has(term))).toBe(true);
+        }
+      },
+    ),
+    { numRuns: 5_000 },
+  );
+  expect(withTerm).toBeGreaterThan(1_000);
+});

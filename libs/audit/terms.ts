@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net';
 import { crc32 } from 'node:zlib';
 import { isId, isOwnRequestId } from '#libs/contract/ids.js';
 import { addressOf, networkOf } from '#libs/contract/networks.js';
-import { foldPath } from '#libs/platform/folded-path.js';
+import { foldPath, isKeptWhole } from '#libs/platform/folded-path.js';
 import { NETWORK_BITS } from '#libs/platform/personal-data.js';
 import { wantedWithTerms, type AuditFilter } from './audit-filter.js';
 import type { AuditColumns } from './audit-columns.js';
@@ -282,5 +282,5 @@ function beginningsOf(folded: string): string[] {
 /** The longest beginning of a path that every path with this beginning has. Its last segment may be incomplete. */
 function completeBeginningOf(path: string): string | null {
   const complete = path.slice(0, path.lastIndexOf('/'));
-  return complete === '' ? null : (beginningsOf(foldPath(complete)).at(-1) ?? null);
+  return complete === '' ? null : (beginningsOf(foldPath(complete)).findLast(isKeptWhole) ?? null);
 }

@@ -34,6 +34,11 @@ export function foldPath(path: string): string {
   return `${short.slice(0, short.lastIndexOf('/', MAX_PATH - CUT.length))}${CUT}`;
 }
 
+/** Whether every folded path with this folded beginning has all of it, however long the path is. */
+export function isKeptWhole(beginning: string): boolean {
+  return beginning.length <= MAX_PATH - CUT.length && !beginning.endsWith(CUT);
+}
+
 /**
  * Removes control characters, and the parameters of segments (RFC 3986, section 3.3), such as `;jsessionid=…`, which
  * would make many endpoints of one.
