@@ -90,15 +90,25 @@ export function wantsManagementEvents({ types, outcomes, verifiedBy }: AuditFilt
   return !outcomes && !verifiedBy && !types?.every(hasTerms);
 }
 
-/** Whether an index of the management events serves the filter. */
-export function isIndexed(filter: AuditFilter): boolean {
+/**
+ * Whether an index of the management events finds those that match among few others. Those of a type, an actor or a
+ * project can be nearly all, so an index serves only one of these, and no other condition with it.
+ */
+export function isIndexed(filter: StoredFilter): boolean {
   const { types, keyId, actorId, subject, secretId, projectIds, requestId } = filter;
-  return [types, keyId, actorId, subject, secretId, projectIds, requestId].some((wanted) => wanted !== undefined);
+  if ([keyId, subject, secretId, requestId].some(isGiven)) return true;
+  if (Object.values(filter).filter(isGiven).length !== 1) return false;
+  const isOne = types?.length === 1 && !PREFIX.test(types[0]!);
+  return isOne || isGiven(actorId) || projectIds?.length === 1;
+}
+
+function isGiven(condition: unknown): boolean {
+  return condition !== undefined && condition !== null;
 }
 
 /** Whether the filter matches every event. */
 export function isEmpty(filter: StoredFilter): boolean {
-  return Object.values(filter).every((condition) => condition === undefined || condition === null);
+  return !Object.values(filter).some(isGiven);
 }
 
 type Test<Wanted> = (columns: AuditColumns, wanted: NonNullable<Wanted>, event: EventEnvelope) => boolean;
