@@ -123,7 +123,8 @@ export class Authorities extends Authorizer implements RequirementCheck {
     }
     const { organizationId, scope, reach, own } = requirement as MembersRequirement;
     const now = check(await this.#rightsIn(em, current, organizationId), scope, reach);
-    const lost = beyond(now, { ...own, expiresAt: own.expiresAt && new Date(own.expiresAt) });
+    const scopes = [...own.scopes, ...own.grants];
+    const lost = beyond(now, { ...own, scopes, expiresAt: own.expiresAt && new Date(own.expiresAt) });
     if (lost.length === 0) return;
     throw new DomainError('beyond_authority', `Since the first call your credential has lost ${lost.join(', ')}`);
   }

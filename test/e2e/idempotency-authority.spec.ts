@@ -123,6 +123,16 @@ it('a creation by a key is not repeated if the key now has fewer scopes than the
   expect(await call()).toBe('beyond_authority');
 });
 
+it('the creation of a service key is not repeated for a member who is no longer an operator', async () => {
+  const former = await deployment.operator();
+  const { id } = await former.client.organizations.create({ body: { name: 'Gateways' } });
+  const create = () =>
+    former.client.apiKeys.create({ headers, body: { name: 'G', organization_id: id, scopes: ['deployment:verify'] } });
+  expect(await outcomeOf(create())).toBe('done');
+  await operator.client.deployment.removeOperator({ params: { id: former.userId } });
+  expect(await outcomeOf(create())).toBe('beyond_authority');
+});
+
 it('a repeated organizations.create is rejected if the creator is no longer a member', async () => {
   const maker = await deployment.account();
   const { id } = await maker.client.organizations.create({ headers, body: { name: 'Once' } });
