@@ -226,7 +226,7 @@ function addKeyLife(keys: Command, host: CommandProcess): void {
       .option(
         '--where <CONDITION>',
         'all keys of the organization with this: status=, environment=, project=, external-id=, search=, unused-for=90d, ' +
-          'expires-within=30d, never-expires, no-rate-limit; repeat it for more',
+          'expires-within=30d, disabled-within=7d, never-expires, breaks-policy, no-rate-limit; repeat it for more',
         collectWhere,
       )
       .addHelpText(
