@@ -14,8 +14,9 @@ import { Failure } from './failure.js';
 import { inOptions } from './input-errors.js';
 import { printable } from './text.js';
 
-/** Advice that fits the command line better than the general advice of the contract. */
+/** Advice that fits the command line better than the general advice of the contract; '' if the error says everything. */
 const ADVICE: Partial<Record<ProblemCode, string>> = {
+  conflict: '',
   unauthenticated: 'Run `keyledger login`.',
   invalid_token: 'Run `keyledger login`.',
   invalid_refresh_token: 'The session has ended: run `keyledger login`.',
