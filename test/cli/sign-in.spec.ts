@@ -79,6 +79,7 @@ describe('keyledger login', () => {
       /^Email or password is wrong\. .*\(invalid_cr/,
     ],
     ['no password', ['--email', 'nobody@example.com'], '', 64, /^No password was given: write it as one line/],
+    ['no API key', ['--api-key'], '', 64, /^No API key was given: write it as one line/],
     ['no email', [], 'secret\n', 64, /^Without a terminal, the email is required: add --email EMAIL\.$/m],
     ['an invalid key', ['--api-key'], 'two words\n', 64, /^An API key is one word without spaces/],
     ['a key and an email', ['--api-key', '--email', 'a@example.com'], '', 64, /cannot be used with option '--api-key'/],

@@ -110,7 +110,7 @@ async function byApiKey(host: CommandProcess, url: string): Promise<Credentials>
 
 async function byPassword(host: CommandProcess, url: string, givenEmail: string | undefined): Promise<Credentials> {
   const email = givenEmail ?? (await askEmail(host, url));
-  const password = await askSecret(host, 'Password');
+  const password = await askSecret(host, 'password');
   return sessionOf(url, await anonymously(url).auth.login({ body: { email, password } }));
 }
 

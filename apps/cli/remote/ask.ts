@@ -18,11 +18,15 @@ export function ask(host: CommandProcess, question: string): Promise<string> {
   return onTerminal(host, question, host.stderr);
 }
 
-/** Prompts without echo on a terminal; reads the first line of a pipe. Other users could see an argument. */
+/**
+ * Prompts without echo on a terminal; reads the first line of a pipe. Other users could see an argument.
+ * @param what it is, as within a sentence
+ */
 export async function askSecret(host: CommandProcess, what: string): Promise<string> {
-  const secret = host.stdin.isTTY ? await hidden(host, `${what}: `) : await firstLine(host);
+  const prompt = `${what.charAt(0).toUpperCase()}${what.slice(1)}: `;
+  const secret = host.stdin.isTTY ? await hidden(host, prompt) : await firstLine(host);
   if (secret) return secret;
-  throw new Failure(`No ${what.toLowerCase()} was given: write it as one line to standard input.`, EXIT_USAGE);
+  throw new Failure(`No ${what} was given: write it as one line to standard input.`, EXIT_USAGE);
 }
 
 async function hidden(host: CommandProcess, question: string): Promise<string> {

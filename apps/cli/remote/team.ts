@@ -132,7 +132,7 @@ export async function revokeInvitation(text: string, options: TeamOptions, host:
 /** The link is not an argument, because every process of the machine can read arguments. */
 export async function acceptInvitation(options: TeamOptions, host: CommandProcess): Promise<void> {
   const api = connect(host.env);
-  const link = (await askSecret(host, 'Link')).trim();
+  const link = (await askSecret(host, 'link')).trim();
   const token = link.slice(link.lastIndexOf('#') + 1);
   const accepted = await api.invitations.accept({ body: { token } });
   await write(
