@@ -103,7 +103,14 @@ describe('a key policy', () => {
     expect(await run(...policy('show'))).toMatch(/^Maximum lifetime +no limit$/m);
     const set = await shell.run(policy('set', ...rules, '--require-expiry', '--disable-unused', '30d'));
     expect(set.stdout).toMatch(/^Unused keys +disabled after 30d$/m);
-    expect(set.stderr).toContain('Keys that break it: 1');
+    expect(set.stderr).toBe('Keys that break it: 1; `keyledger key-policy report` lists them.\n');
+    for (const args of [[], ['--dry-run']]) {
+      expect(await shell.run(policy('set', ...args))).toEqual({
+        code: 64,
+        stdout: '',
+        stderr: 'No change was given: see --help.\n',
+      });
+    }
     expect(await jsonOf(...policy('report'))).toMatchObject({ data: [{ id: key.id }], total: 1 });
     expect(
       await jsonOf(...policy('set', '--no-require-expiry', '--max-lifetime', 'none', '--no-allowed-ip')),

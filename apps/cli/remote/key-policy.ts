@@ -1,6 +1,8 @@
 import type { Client } from '#libs/client/client.js';
 import type { CommandProcess } from '../command-process.js';
+import { EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
+import { Failure } from './failure.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
 import { organizationOf } from './organizations.js';
 import { json, note, write } from './output.js';
@@ -43,20 +45,22 @@ export async function setKeyPolicy(
   options: PolicyOptions & Rules & { readonly dryRun?: boolean },
   host: CommandProcess,
 ): Promise<void> {
+  const body = patchOf(options);
+  if (Object.keys(body).length === 0) throw new Failure('No change was given: see --help.', EXIT_USAGE);
   const api = connect(host.env);
   const params = { id: await organizationOf(api, host.env, options.organization) };
-  const body = patchOf(options);
   const preview = await readPages(options.dryRun ? { all: true } : { limit: 1 }, (page) =>
     api.keyPolicy.preview({ params, body: { ...body, ...page } }),
   );
   if (options.dryRun) {
     await showPage(host, preview, PREVIEWED, 'keys that would break it', options);
-    if (preview.unused > 0) note(host, `${preview.unused} unused keys would be disabled within a week.`);
+    if (preview.unused > 0) note(host, `Unused keys that would be disabled within a week: ${preview.unused}.`);
     return;
   }
   const policy = await api.keyPolicy.update({ params, body });
   await write(host, options.json ? json(host, policy) : cardOf(params.id, policy));
-  if (preview.total > 0) note(host, `Keys that break it: ${preview.total}; keyledger key-policy report lists them.`);
+  if (preview.total > 0)
+    note(host, `Keys that break it: ${preview.total}; \`keyledger key-policy report\` lists them.`);
 }
 
 const BREAKING: readonly Column<ApiKey>[] = [
