@@ -59,6 +59,8 @@ describe('keyledger audit list', () => {
     // Only changes keep their order: uses follow the clock of the API process, which may be ahead.
     expect(stdout).toMatch(/ Observed +api_key\.used +Observed +GET \/api\/v1\/whoami +127.* key_\w+$/m);
     expect(stdout).toMatch(/ api_key\.denied .* disabled GET \/api\/v1\/whoami +/);
+    const { stderr } = await shell.run(['audit', 'list', '--limit', '1']);
+    expect(stderr).toBe('There are more events; --all shows all.\n');
     const document = JSON.parse((await shell.run(['audit', 'list', '--json', '--limit', '2'])).stdout) as unknown;
     expect(document).toEqual(await ada.client.audit.listEvents({ query: { limit: 2 } }));
   });

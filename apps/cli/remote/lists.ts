@@ -53,6 +53,6 @@ export async function showPage<Row>(
   if (page.data.length === 0) return note(host, `No ${what}.`);
   await write(host, table(columns, page.data, layoutOf(host.stdout)));
   if (!page.next_cursor) return;
-  const count = page.total === undefined ? page.data.length : `${page.data.length} of ${page.total}`;
-  note(host, `${count} ${what}; --all shows all.`);
+  const shown = page.total === undefined ? 'There are more' : `${page.data.length} of ${page.total}`;
+  note(host, `${shown} ${what}; --all shows all.`);
 }
