@@ -33,19 +33,31 @@ describe('an error of the API names what was typed:', () => {
     [[...create, '--external-id', 'x'.repeat(201)], `--external-id "${'x'.repeat(201)}": `],
     [[...create, '--rate-limit', 'a=1/1s', '--rate-limit', 'b=0/60s'], '--rate-limit "b=0/60s": limit '],
     [[...create, '--expires', '9999d'], '--expires 9999d: '],
-    [['keys', 'rotate', 'ID', '--grace', '31d'], '--grace 31d: '],
+    [['keys', 'rotate', 'ID', '--grace', '31d'], '--grace 31d: must be at most 30d. '],
+    [['key-policy', 'set', '--max-lifetime=0d'], '--max-lifetime 0d: must be at least 1d. '],
     [['keys', 'list', '--limit', '101'], '--limit 101: '],
     [['keys', 'list', '--unused-for', '4000d'], '--unused-for 4000d: '],
     [['audit', 'list', '--type', 'a b'], '--type "a b": '],
     [['audit', 'list', '--not-ip', 'home'], '--not-ip "home": '],
     [['audit', 'list', '--request-id', 'a/b'], '--request-id "a/b": '],
-    [['usage', '--from', '2000d'], '--from'],
+    [
+      ['usage', '--interval', 'hour', '--from', '90d'],
+      '--from 90d: must be within 31 days before --to when the interval is hour. ',
+    ],
+    [['usage', '--from', '1h', '--to', '1d'], '--from 1h: must be before --to. '],
   ])('%j', async (args, beginning) => {
     const { code, stdout, stderr } = await shell.run(args.map((arg) => (arg === 'ID' ? id : arg)));
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr.slice(0, beginning.length)).toBe(beginning);
     expect(stderr).toMatch(/\(invalid_request, request req_\w+\)\n$/);
     expect(stderr).not.toMatch(/\b(body|query|params)\./);
+  });
+
+  it('a rule of the key policy', async () => {
+    const { id: organization } = await ada.client.organizations.create({ body: { name: 'Strict' } });
+    await ada.client.keyPolicy.update({ params: { id: organization }, body: { require_expiry: true } });
+    const { stderr } = await shell.run([...create, '--expires', 'never', '--organization', 'Strict']);
+    expect(stderr).toMatch(/^--expires "never": every key of the organization must expire\. /);
   });
 
   it('an argument by its name', async () => {

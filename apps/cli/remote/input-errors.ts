@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { holdsSecret } from '#libs/api-key-format/search-term.js';
 import type { Problem } from '#libs/contract/problem.js';
-import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
 import { formatDuration } from './durations.js';
 
 type FieldError = NonNullable<Problem['errors']>[number];
@@ -18,13 +17,20 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
   unused_for_days: 'unused-for',
 };
 
+const inDays = (count: number) => `${count}d`;
+
 /** Fields that are numbers in the API and durations on the command line. */
-const UNITS: Readonly<Record<string, { readonly name: string; readonly seconds: number }>> = {
-  disable_unused_after_days: { name: 'days', seconds: 86_400 },
-  expires_in_days: { name: 'days', seconds: 86_400 },
-  grace_period_seconds: { name: 'seconds', seconds: 1 },
-  max_lifetime_days: { name: 'days', seconds: 86_400 },
-  unused_for_days: { name: 'days', seconds: 86_400 },
+const DURATIONS: Readonly<Record<string, (count: number) => string>> = {
+  disable_unused_after_days: inDays,
+  expires_in_days: inDays,
+  grace_period_seconds: formatDuration,
+  max_lifetime_days: inDays,
+  unused_for_days: inDays,
+};
+
+/** Messages whose terms the command line does not have. */
+const MESSAGES: Readonly<Record<string, string>> = {
+  'must have an expiry': 'every key of the organization must expire',
 };
 
 /**
@@ -36,22 +42,41 @@ export function inOptions({ location, message }: FieldError, command: Command): 
   if (field === undefined) return `${location} ${message}`;
   const given = optionOf(field, command) ?? argumentOf(field, command);
   if (!given) return `${location} ${message}`;
-  const value =
-    index !== undefined && Array.isArray(given.value) ? (given.value as unknown[])[Number(index)] : given.value;
-  const text = textOf(value, UNITS[field]?.seconds);
-  const unit = UNITS[field] && /\d$/.test(message) ? ` ${UNITS[field].name}` : '';
-  return [given.name, text, ':', rest && ` ${rest.replaceAll('_', ' ')}`, ` ${message}${unit}`].join('');
+  const text = textOf(given.typed[Number(index ?? 0)] ?? given.typed[0]);
+  return [
+    given.name,
+    text,
+    ':',
+    rest && ` ${rest.replaceAll('_', ' ')}`,
+    ` ${messageOf(field, message, command)}`,
+  ].join('');
+}
+
+function messageOf(field: string, message: string, command: Command): string {
+  return (MESSAGES[message] ?? message)
+    .replace(/`(\w+)`/g, (name, other: string) => optionOf(other, command)?.name ?? name)
+    .replace(/\b\d{1,9}$/, (count) => DURATIONS[field]?.(Number(count)) ?? count);
 }
 
 interface Given {
   readonly name: string;
-  readonly value: unknown;
+  /** One text, or one for each item of a list; none if the value is not one that the user typed. */
+  readonly typed: readonly string[];
 }
 
 function optionOf(field: string, command: Command): Given | undefined {
   const names = optionNames(field);
   const option = command.options.find(({ long, negate }) => !negate && names.includes(long?.slice(2) ?? ''));
-  return option && { name: option.long!, value: command.getOptionValue(option.attributeName()) as unknown };
+  return option && { name: option.long!, typed: option.required ? typedFor(option.long!, command) : [] };
+}
+
+/** The values of the option as they were typed: the library keeps only what was parsed from them. */
+function typedFor(name: string, command: Command): string[] {
+  if (command.parent) return typedFor(name, command.parent);
+  return command.args.flatMap((arg, place, args) => {
+    if (arg === name) return args.slice(place + 1, place + 2);
+    return arg.startsWith(`${name}=`) ? [arg.slice(name.length + 1)] : [];
+  });
 }
 
 /** `--external-id` for `external_id`, `--project` for `project_id`, `--scope` for `scopes`. */
@@ -61,20 +86,13 @@ function optionNames(field: string): readonly string[] {
 }
 
 /** The argument of that name: `NAME` for `name`. */
-function argumentOf(field: string, { registeredArguments, processedArgs }: Command): Given | undefined {
+function argumentOf(field: string, { registeredArguments, args }: Command): Given | undefined {
   const place = registeredArguments.findIndex((argument) => argument.name() === field.toUpperCase());
-  return place === -1
-    ? undefined
-    : { name: registeredArguments[place]!.name(), value: processedArgs[place] as unknown };
+  return place === -1 ? undefined : { name: registeredArguments[place]!.name(), typed: args.slice(place) };
 }
 
-/** The value as it was typed, unless it may be a secret. */
-function textOf(value: unknown, seconds: number | undefined): string {
-  if (typeof value === 'string') return holdsSecret(value) ? '' : ` ${JSON.stringify(value)}`;
-  if (typeof value === 'number') return ` ${seconds === undefined ? value : formatDuration(value * seconds)}`;
-  return isRateLimit(value) ? ` ${JSON.stringify(formatRateLimit(value))}` : '';
-}
-
-function isRateLimit(value: unknown): value is RateLimit {
-  return typeof value === 'object' && value !== null && 'window_seconds' in value;
+/** The value, unless it may be a secret. Numbers and durations need no quotes. */
+function textOf(typed: string | undefined): string {
+  if (typed === undefined || holdsSecret(typed)) return '';
+  return /^\d+[smhd]?$/.test(typed) ? ` ${typed}` : ` ${JSON.stringify(typed)}`;
 }
