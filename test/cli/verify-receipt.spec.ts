@@ -104,12 +104,17 @@ describe('keyledger audit verify-receipt', () => {
       const { code, stderr } = await run('true', ...args);
       expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining('is not such a key: The key ') });
     }
+    const noKey = await run('true');
+    expect(noKey).toEqual({ code: 64, stdout: '', stderr: 'Give the key of the audit log with --vkey.\n' });
     for (const args of [
-      [],
-      ['--vkey', vkey, '--quorum', '1'],
-      ['--vkey', vkey, '--witness', witness.vkey, '--quorum', '0'],
+      ['--quorum', '1'],
+      ['--witness', witness.vkey, '--quorum', '0'],
     ]) {
-      expect(await run('true', ...args)).toMatchObject({ code: 64, stdout: '' });
+      expect(await run('true', '--vkey', vkey, ...args)).toEqual({
+        code: 64,
+        stdout: '',
+        stderr: '--quorum is at least 1, and at most the number of --witness.\n',
+      });
     }
   });
 });

@@ -6,6 +6,7 @@ import { verifyReceipt } from '#libs/tlog/receipt.js';
 import { isWitnessed, verifyWitnessedReceipt } from '#libs/tlog/witnessed-receipt.js';
 import type { CommandProcess } from '../command-process.js';
 import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
+import { Failure } from './failure.js';
 import { givenKeys } from './given-keys.js';
 
 export interface ReceiptOptions {
@@ -28,9 +29,9 @@ interface Result {
 /** Verifies the receipt of an event, without a server. @returns the exit code */
 export function verifyReceiptFile(file: string, options: ReceiptOptions, host: CommandProcess): number {
   const { vkey = [], witness = [], quorum = witness.length } = options;
-  if (vkey.length === 0 || quorum > witness.length || (options.quorum !== undefined && quorum === 0)) {
-    host.stderr.write('Give the key of the audit log with --vkey. --quorum is at most the number of --witness.\n');
-    return EXIT_USAGE;
+  if (vkey.length === 0) throw new Failure('Give the key of the audit log with --vkey.', EXIT_USAGE);
+  if (quorum > witness.length || options.quorum === 0) {
+    throw new Failure('--quorum is at least 1, and at most the number of --witness.', EXIT_USAGE);
   }
   const keys = givenKeys('--vkey', vkey, parseVkey);
   const result = verified(file, keys, { witnesses: givenKeys('--witness', witness, parseWitnessVkey), quorum });
