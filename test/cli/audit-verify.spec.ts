@@ -131,7 +131,7 @@ describe('keyledger audit verify', () => {
     ['removed', (lines) => lines.toSpliced(300, 1)],
     ['repeated', (lines) => lines.toSpliced(300, 0, lines[300]!)],
     ['exchanged', (lines) => lines.with(300, lines[301]!).with(301, lines[300]!)],
-    ['missing at the end', (lines) => lines.slice(0, -3)],
+    ['missing at the end', (lines) => [...lines.slice(0, -3), '']],
     [
       'added at the end',
       (lines) => [...lines.slice(0, -1), lines[1]!.replace('"leaf_index":0', `"leaf_index":${SIZE}`), ''],
@@ -211,6 +211,12 @@ describe('keyledger audit verify', () => {
 
   it('says what it could not check', async () => {
     expect(await verify(join(shell.home, 'nowhere'))).toMatchObject({ code: 2, result: 'incomplete' });
+    const cut = await forged((lines) => [...lines.slice(0, 300), lines[300]!.slice(0, -50)]);
+    expect(await verify(cut, '--vkey', vkey)).toMatchObject({
+      code: 2,
+      result: 'incomplete',
+      detail: `${cut} ends in the middle of a line: give the whole file.`,
+    });
     for (const text of ['', '\n', '{}\n', '{"format":"another@1"}\n', 'not JSON\n']) {
       await writeFile(join(shell.home, 'other'), text);
       expect(await verify(join(shell.home, 'other'))).toMatchObject({

@@ -155,7 +155,7 @@ export async function fromFile(path: string): Promise<AuditLogSource> {
     ...head,
     async *pruned() {
       let index = -1;
-      for await (const line of linesOf(path)) {
+      for await (const line of linesOf(path, { terminated: true })) {
         if (index >= 0) yield { root: rootOf(line, index) };
         index += 1;
         if (index === bundles) return;
@@ -163,7 +163,7 @@ export async function fromFile(path: string): Promise<AuditLogSource> {
     },
     async *entries() {
       let index = head.minimum - bundles - 1;
-      for await (const line of linesOf(path)) {
+      for await (const line of linesOf(path, { terminated: true })) {
         if (index >= head.minimum) {
           const received = entryOf(line, index);
           yield { bytes: received.entry, received: [received] };

@@ -77,7 +77,7 @@ const TOO_LONG = `is longer than ${MOST_BYTES / 1024} KiB`;
 async function* rowsOfJson(file: string): AsyncGenerator<ReadRow> {
   let line = 0;
   try {
-    for await (const bytes of linesOf(file, MOST_BYTES)) {
+    for await (const bytes of linesOf(file, { most: MOST_BYTES })) {
       line++;
       const content = bytes.toString();
       if (content.trim() === '') continue;
