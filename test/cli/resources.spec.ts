@@ -69,7 +69,7 @@ describe('a key', () => {
     const asked = await shell.run(['keys', 'delete', 'Deleted']);
     expect(asked).toMatchObject({ code: 64, stderr: expect.stringMatching(/^Deleting cannot be undone\./) });
     expect(await use(key)).toBe('done');
-    expect(await run('keys', 'delete', 'Deleted', '--yes')).toBe(`${id} is deleted.\n`);
+    expect(await run('keys', 'delete', 'Deleted', '--yes')).toBe(`${id} (Deleted) is deleted.\n`);
     expect(await use(key)).not.toBe('done');
   });
 
@@ -142,7 +142,7 @@ describe('projects', () => {
       stderr: expect.stringMatching(/ --revoke-keys revokes them\. .*\(conflict, req/),
     });
     expect(await run('projects', 'delete', 'Store', '--yes', '--revoke-keys')).toBe(
-      `${id} is deleted. Keys revoked with it: 1.\n`,
+      `${id} (Store) is deleted. Keys revoked with it: 1.\n`,
     );
     expect(await use(key)).toBe('revoked');
   });

@@ -1,4 +1,3 @@
-import type { Client } from '#libs/client/client.js';
 import type { CommandProcess } from '../command-process.js';
 import type { BulkAction } from '#libs/contract/bulk-changes.js';
 import { EXIT_USAGE } from '../exit-codes.js';
@@ -59,7 +58,7 @@ interface FinalOptions extends KeyOptions {
 async function revokeKey(text: string, options: FinalOptions, host: CommandProcess): Promise<void> {
   const api = connect(host.env);
   const params = await findKey(api, text, options, host);
-  const question = () => nameOf(api, 'Revoke', params);
+  const question = async () => `Revoke ${namedKey(await api.apiKeys.get({ params }))}`;
   await confirm(host, options.yes, { doing: 'Revoking', done: 'revoked', question });
   await showChanged(host, await api.apiKeys.revoke({ params }), options);
 }
@@ -67,20 +66,16 @@ async function revokeKey(text: string, options: FinalOptions, host: CommandProce
 export async function deleteKey(text: string, options: FinalOptions, host: CommandProcess): Promise<void> {
   const api = connect(host.env);
   const params = await findKey(api, text, options, host);
-  const question = () => nameOf(api, 'Delete', params);
-  await confirm(host, options.yes, { doing: 'Deleting', done: 'deleted', question });
+  const named = namedKey(await api.apiKeys.get({ params }));
+  await confirm(host, options.yes, { doing: 'Deleting', done: 'deleted', question: async () => `Delete ${named}` });
   await api.apiKeys.delete({ params });
-  await write(host, options.json ? json(host, { ...params, deleted: true }) : `${params.id} is deleted.\n`);
+  await write(host, options.json ? json(host, { ...params, deleted: true }) : `${named} is deleted.\n`);
 }
 
-async function nameOf(api: Client, verb: string, params: { readonly id: string }): Promise<string> {
-  const { id, name } = await api.apiKeys.get({ params });
-  return `${verb} ${id} (${name})`;
+function namedKey({ id, name }: ApiKey): string {
+  return `${id} (${printable(name)})`;
 }
 
 async function showChanged(host: CommandProcess, apiKey: ApiKey, options: KeyOptions): Promise<void> {
-  await write(
-    host,
-    options.json ? json(host, apiKey) : `${apiKey.id} (${printable(apiKey.name)}) is ${apiKey.status}.\n`,
-  );
+  await write(host, options.json ? json(host, apiKey) : `${namedKey(apiKey)} is ${apiKey.status}.\n`);
 }
