@@ -3,6 +3,7 @@ import type { CommandProcess } from './command-process.js';
 import { EXIT_USAGE } from './exit-codes.js';
 import { deploymentHere } from './here.js';
 import { newOperatorLink } from './operator-link.js';
+import { localTime } from './remote/text.js';
 
 /** @param text the e-mail address that the link is for; without it, anyone may open the link */
 export async function addOperator(
@@ -20,7 +21,7 @@ export async function addOperator(
   host.stdout.write(
     json
       ? `${JSON.stringify({ url, token, expires_at: expiresAt.toISOString() })}\n`
-      : `${url}\n\nThe link works once, until ${expiresAt.toISOString()}. With the API: register with "invitation_token", or sign in and call\nPOST /api/v1/invitations/accept, with the text after the #.\n`,
+      : `${url}\n\nThe link works once, until ${localTime(expiresAt.toISOString())}. With the API: register with "invitation_token", or sign in and call\nPOST /api/v1/invitations/accept, with the text after the #.\n`,
   );
   return 0;
 }

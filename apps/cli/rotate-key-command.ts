@@ -9,6 +9,7 @@ import { withDatabaseOfCommand } from './database.js';
 import { EXIT_REFUSED } from './exit-codes.js';
 import { configHere } from './here.js';
 import { Failure } from './remote/failure.js';
+import { localTime } from './remote/text.js';
 
 interface Options {
   readonly compromised?: true;
@@ -49,7 +50,7 @@ export async function rotateSigningKey({ compromised, yes, json }: Options, host
       ? `${JSON.stringify({ epoch, logs, previous_key_ends_at: endsAt })}\n`
       : `A new key signs the checkpoints of ${logs} audit logs, and an entry in each says so. ${
           endsAt
-            ? `The earlier key signs, too, until ${endsAt}.`
+            ? `The earlier key signs, too, until ${localTime(endsAt)}.`
             : 'The earlier key has stopped signing: give the new one to your auditors.'
         }\n`,
   );

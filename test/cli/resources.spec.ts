@@ -202,6 +202,19 @@ describe('credits', () => {
   });
 });
 
+describe('an operator', () => {
+  it('is added with a link, whose end is shown by the clock of this machine', async () => {
+    const env = { DATABASE_URL: deployment.database.apiUrl, PUBLIC_URL: deployment.url };
+    const { code, stdout } = await shell.run(['operator', 'add'], { env });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      new RegExp(
+        `^${deployment.url}/invitation#invite_\\S+\n\nThe link works once, until \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d\\. `,
+      ),
+    );
+  });
+});
+
 describe('names', () => {
   it('stand for ids wherever a command takes one', async () => {
     const project = await ada.client.projects.create({ body: { name: 'Checkout', organization_id: team } });

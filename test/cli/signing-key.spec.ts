@@ -141,7 +141,8 @@ describe('an auditor', () => {
   it('follows long after the overlap, over two rotations, on a server and in a file', async () => {
     await endOverlap();
     expect(await signersOf()).toEqual([vkeys[1]]);
-    await onThisMachine(['rotate-key']);
+    const { stdout: rotated } = await onThisMachine(['rotate-key']);
+    expect(rotated).toMatch(/ The earlier key signs, too, until \d{4}-\d\d-\d\d \d\d:\d\d\.\n$/);
     await endOverlap();
     vkeys.push((await listed())[0]!);
     expect(await signersOf()).toEqual([vkeys[2]]);
