@@ -20,7 +20,7 @@ export async function checkAudit({ organization, json }: Options, host: CommandP
     return EXIT_USAGE;
   }
   const { logs, entries, pruned, differences } = await withDatabaseOfCommand(
-    deploymentHere(host).databaseUrl,
+    deploymentHere(host).settings.DATABASE_URL,
     'keyledger audit check',
     (client) => check(client, organization, host),
   );

@@ -24,8 +24,10 @@ export async function replayAudit({ check, organization, json }: Options, host: 
     host.stderr.write('--organization must be the id of an organization, such as org_01m8fvjkttewrrm100dbfq0000.\n');
     return EXIT_USAGE;
   }
-  const all = await withDatabaseOfCommand(deploymentHere(host).databaseUrl, 'keyledger audit replay', (client) =>
-    replay(client, organization, host),
+  const all = await withDatabaseOfCommand(
+    deploymentHere(host).settings.DATABASE_URL,
+    'keyledger audit replay',
+    (client) => replay(client, organization, host),
   );
   if (organization !== undefined && all.length === 0) {
     throw new Failure(`There is no organization ${organization}.`, EXIT_REFUSED);

@@ -39,7 +39,7 @@ export async function requeue(numbers: readonly string[], options: Options, host
   const quarantine = new Quarantine(new Events(clock, new PersonalData(config), config));
   const ids = numbers.map(Number);
   const outcomes = await withDatabaseOfCommand(
-    deploymentHere(host).databaseUrl,
+    deploymentHere(host).settings.DATABASE_URL,
     'keyledger audit requeue',
     async (client) => {
       await clock.read(client);

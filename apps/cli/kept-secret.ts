@@ -7,11 +7,11 @@ import { dirname } from 'node:path';
  * this function returns. A crash leaves the whole file or none, and perhaps an unused `.new` file.
  */
 export function keptSecret(file: string): string {
-  return readSecret(file) ?? makeSecret(file);
+  return readKept(file) ?? makeSecret(file);
 }
 
 /** @returns undefined if there is no file */
-export function readSecret(file: string): string | undefined {
+export function readKept(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {

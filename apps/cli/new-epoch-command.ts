@@ -2,7 +2,6 @@ import { anchorPath } from '#libs/audit/anchor.js';
 import { beginEpoch } from '#libs/audit/new-epoch.js';
 import { Events } from '#libs/outbox/event.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
-import { readConfigWithoutDatabase } from '#libs/platform/config.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import type { CommandProcess } from './command-process.js';
 import { withDatabaseOfCommand } from './database.js';
@@ -17,9 +16,8 @@ interface Options {
 
 /** Begins a new epoch of checkpoints on this machine, which has the anchor. */
 export async function newEpoch({ yes, json }: Options, host: CommandProcess): Promise<number> {
-  const config = readConfigWithoutDatabase(host.env);
+  const config = deploymentHere(host);
   const path = anchorPath(config);
-  const { databaseUrl } = deploymentHere(host);
   if (!yes) {
     throw new Failure(
       `This ends the present epoch: auditors have to accept the new one by hand. If the newest database and the anchor ${path} can be restored, restore them instead. To go on, add --yes.`,
@@ -29,7 +27,7 @@ export async function newEpoch({ yes, json }: Options, host: CommandProcess): Pr
   const clock = new DatabaseClock();
   const events = new Events(clock, new PersonalData(config), config);
   const { number, logs, committed, earlierAnchor } = await withDatabaseOfCommand(
-    databaseUrl,
+    config.settings.DATABASE_URL,
     'keyledger audit new-epoch',
     async (client) => {
       await clock.read(client);

@@ -16,8 +16,8 @@ export async function addOperator(
     host.stderr.write('EMAIL must be an address such as ada@example.com.\n');
     return EXIT_USAGE;
   }
-  const { databaseUrl, publicUrl } = deploymentHere(host);
-  const { url, token, expiresAt } = await newOperatorLink(databaseUrl, publicUrl, email, host.env);
+  const { settings, publicUrl } = deploymentHere(host);
+  const { url, token, expiresAt } = await newOperatorLink(settings.DATABASE_URL, publicUrl, email, host.env);
   host.stdout.write(
     json
       ? `${JSON.stringify({ url, token, expires_at: expiresAt.toISOString() })}\n`

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import { ConfigError, givenSettings, readConfig, readConfigWithoutDatabase } fro
 import { checkDatabase } from '#libs/platform/database-check.js';
 import { makeLogins } from './database.js';
 import { PASSWORD_FILE, prepareDirectory } from './embedded-postgres.js';
+import { PUBLIC_URL_FILE } from './here.js';
 import { KeptPostgres } from './kept-postgres.js';
 import { keptSecret } from './kept-secret.js';
 import { capLogs } from './logs.js';
@@ -75,7 +76,9 @@ class Supervisor {
     const api = start('api', databases.api);
     const ended = Promise.race([this.#stop.asked, api.failed, worker.failed]);
     const [url = ''] = await Promise.race([ended, Promise.all([api.ready, worker.ready])]);
-    const setUp = await setUpLink(databases.api, settings.PUBLIC_URL?.replace(/\/$/, '') ?? url, given);
+    const publicUrl = settings.PUBLIC_URL?.replace(/\/$/, '') ?? url;
+    this.#publish(join(directory, PUBLIC_URL_FILE), publicUrl);
+    const setUp = await setUpLink(databases.api, publicUrl, given);
     const database = new URL(databases.api);
     say(
       welcome({
@@ -107,6 +110,12 @@ class Supervisor {
           `\`kill ${error.pid}\`, or set DATA_DIR to another folder (and PORT to another port).`,
       );
     }
+  }
+
+  /** For the commands of this machine, while this process runs. */
+  #publish(file: string, publicUrl: string): void {
+    writeFileSync(file, `${publicUrl}\n`);
+    this.#cleanUps.push(() => rmSync(file, { force: true }));
   }
 
   #openLogs(directory: string): string {
