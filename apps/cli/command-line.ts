@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { CommandProcess } from './command-process.js';
 import type { Shell } from './completion.js';
+import { addHelpCommand } from './help-command.js';
 import type { VerifyOptions } from './remote/audit-verify.js';
 import type { ReceiptOptions } from './remote/verify-receipt.js';
 import { addRemoteCommands } from './remote/commands.js';
@@ -23,6 +24,7 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
     .addArgument(program.createArgument('<SHELL>', 'your shell').choices(valuesOf<Shell>(SHELLS)))
     .addHelpText('after', COMPLETION_HELP)
     .action(async (shell: Shell) => (await import('./completion.js')).printScript(shell));
+  addHelpCommand(program);
   refuseSlips(program, mayRepeat);
   // The scripts call it. The words may be empty.
   program
@@ -54,7 +56,7 @@ function everyCommand(host: CommandProcess, end: (exitCode: number) => void): Co
     })
     .configureHelp(suggestEveryOption)
     .showHelpAfterError('Add --help for help.')
-    .helpCommand('help [COMMAND]', 'show the help of a command')
+    .helpCommand(false)
     .hook('preAction', () => refuseMisspeltVariables(host.env))
     .addHelpText('after', AFTER);
 

@@ -542,6 +542,12 @@ describe('every command', () => {
     expect(stdout.toLowerCase()).toContain(`usage: keyledger ${command.join(' ')}`.trim());
   });
 
+  it('has the same help under `keyledger help`', async () => {
+    for (const command of [['keys', 'create'], ['audit'], []]) {
+      expect(await shell.run(['help', ...command])).toEqual(await shell.run([...command, '--help']));
+    }
+  });
+
   it('is suggested if it is misspelt', async () => {
     const { code, stderr } = await shell.run(['keys', 'revok']);
     expect({ code, stderr }).toEqual({
