@@ -542,6 +542,14 @@ describe('every command', () => {
     expect(stdout.toLowerCase()).toContain(`usage: keyledger ${command.join(' ')}`.trim());
   });
 
+  it.each([60, 100])('has help that fits a terminal of %i columns, except for examples', async (columns) => {
+    for (const command of commands) {
+      const { stdout } = await shell.run([...command, '--help'], { terminal: { columns } });
+      const tooLong = (line: string) => line.length > columns && !/^ {2}.*keyledger /.test(line);
+      expect(stdout.split('\n').filter(tooLong)).toEqual([]);
+    }
+  });
+
   it('has the same help under `keyledger help`', async () => {
     for (const command of [['keys', 'create'], ['audit'], []]) {
       expect(await shell.run(['help', ...command])).toEqual(await shell.run([...command, '--help']));
