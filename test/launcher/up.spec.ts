@@ -79,14 +79,7 @@ describe('npm start', () => {
     expect(await register(link[2]!, 'first')).toBe(201);
     expect(await register(link[2]!, 'late')).toBe(403);
 
-    const command = startLauncher(
-      'cli',
-      { ...env, PUBLIC_URL: url },
-      'operator',
-      'add',
-      'Second@example.com',
-      '--json',
-    );
+    const command = startLauncher('cli', env, 'operator', 'add', 'Second@example.com', '--json');
     expect(await command.ended).toBe(0);
     const made = JSON.parse(command.output) as { url: string; token: string };
     expect(made.url).toBe(`${url}/invitation#${made.token}`);
