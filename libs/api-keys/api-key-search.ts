@@ -1,8 +1,8 @@
-import type pg from 'pg';
 import { z } from 'zod';
 import { fromUuid } from '#libs/contract/ids.js';
 import { badCursor, pageOf, pageRequest } from '#libs/platform/pages.js';
 import { conditionsOf, KEYS_WITH_USAGE, LAST_USE, type ApiKeyFilter, type KeysWithin } from './api-key-filter.js';
+import type { KeySearches } from './key-searches.js';
 
 export interface ApiKeySearch extends KeysWithin, ApiKeyFilter {
   /** A field; a minus before it means descending. */
@@ -27,15 +27,16 @@ const sortKeys: Record<string, { expression: string; type: string }> = {
 };
 
 /** Finds the ids of a page of keys. One statement, so that the page and the total belong to the same instant. */
-export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Date): Promise<FoundPage> {
+export async function searchApiKeys(searches: KeySearches, query: ApiKeySearch, now: Date): Promise<FoundPage> {
   const descending = query.sort.startsWith('-');
   const { expression, type } = sortKeys[query.sort.replace(/^-/, '')]!;
   const request = pageRequest(query, (text) => readPosition(text)?.sort === query.sort);
   const after = readPosition(request.after);
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
-  const { rows } = await pool
+  const { rows } = await searches
     .query<{ id: string; sort_key: string; total: number }>(
+      query,
       `WITH found AS (
          SELECT k.id, ${expression} AS sort_key FROM ${KEYS_WITH_USAGE}
          WHERE ${conditionsOf(query, query, now, bind)}

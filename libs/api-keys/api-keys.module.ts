@@ -18,6 +18,7 @@ import { dialects } from './dialects/dialects.js';
 import { Gateway } from './gateway/gateway.js';
 import { GitHubPublicKeys } from './github-public-keys.js';
 import { KeyPolicyPreview } from './key-policy-preview.js';
+import { KeySearches } from './key-searches.js';
 import { KeysToReview } from './keys-to-review.js';
 import { LeakedKeysController } from './leaked-keys.controller.js';
 import { LeakedKeys } from './leaked-keys.service.js';
@@ -54,6 +55,7 @@ import { VerificationModule } from './verification/verification.module.js';
     BulkConfirmations,
     Gateway,
     GitHubPublicKeys,
+    KeySearches,
     KeysToReview,
     KeyTokens,
     LeakedKeys,

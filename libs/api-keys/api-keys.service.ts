@@ -1,18 +1,17 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable } from '@nestjs/common';
-import type pg from 'pg';
+import { Injectable } from '@nestjs/common';
 import type { Authority, AuthorityInEach } from '#libs/organizations/authority.js';
 import { noSuchApiKey } from '#libs/organizations/missing.js';
 import { includesKey } from '#libs/organizations/rights.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { DATABASE_POOL } from '#libs/database/database.js';
 import { UsageService } from '#libs/usage/usage.service.js';
 import { searchWithin } from './api-key-rights.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
 import { withUsage, type ApiKeyView, type SecretView } from './api-key-view.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { isFinal, stateOf } from './key-lifecycle.js';
+import { KeySearches } from './key-searches.js';
 
 /** The filters of a list. The authority of the caller determines which organizations and projects it covers. */
 export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject' | 'ownKeysOnly'>;
@@ -32,7 +31,7 @@ export class ApiKeysService {
     private readonly em: EntityManager,
     private readonly clock: Clock,
     private readonly usage: UsageService,
-    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly searches: KeySearches,
   ) {}
 
   async list(authority: AuthorityInEach<MayRead>, query: ApiKeyQuery) {
@@ -61,7 +60,7 @@ export class ApiKeysService {
   }
 
   #search(authority: AuthorityInEach<MayRead>, query: ApiKeyQuery) {
-    return searchApiKeys(this.pool, { ...query, ...searchWithin(authority) }, this.clock.now());
+    return searchApiKeys(this.searches, { ...query, ...searchWithin(authority) }, this.clock.now());
   }
 
   async #read<R>(ids: readonly string[], present: (view: ApiKeyView) => R): Promise<R[]> {

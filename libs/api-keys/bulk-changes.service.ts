@@ -1,10 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable } from '@nestjs/common';
-import type pg from 'pg';
+import { Injectable } from '@nestjs/common';
 import { Changes } from '#libs/admission/changes.js';
 import { actorOf, turnOf, turnToTakeAway } from '#libs/auth/principal.js';
 import { MOST_DESCRIBED, type BulkAction } from '#libs/contract/bulk-changes.js';
-import { DATABASE_POOL } from '#libs/database/database.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
 import { onlyIn, type Authority } from '#libs/organizations/authority.js';
 import type { Rights } from '#libs/organizations/rights.js';
@@ -19,6 +17,7 @@ import { BulkConfirmations, hashOfKeys } from './bulk-confirmation.js';
 import { lockKeys, missingKeys, selectKeys, writeKeys, type SelectedKeys, type Selection } from './bulk-selection.js';
 import { DAY_MS, operations } from './key-lifecycle.js';
 import { refuseBreaches } from './key-policy.js';
+import { KeySearches } from './key-searches.js';
 
 type MayManage = Authority<'api-keys:manage'>;
 
@@ -52,7 +51,7 @@ export class BulkChanges {
     private readonly authorities: Authorities,
     private readonly confirmations: BulkConfirmations,
     private readonly usage: UsageService,
-    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly searches: KeySearches,
   ) {}
 
   async preview(authority: MayManage, action: BulkAction, selection: Selection): Promise<BulkPreview> {
@@ -116,10 +115,10 @@ export class BulkChanges {
   async #select(authority: MayManage, action: BulkAction, selection: Selection): Promise<SelectedKeys> {
     const within = searchWithin(onlyIn(authority));
     if (selection.ids) {
-      const [missing] = await missingKeys(this.pool, within, selection.ids);
+      const [missing] = await missingKeys(this.searches, within, selection.ids);
       if (missing) throw new DomainError('not_found', `There is no API key ${missing} in the organization`);
     }
-    return selectKeys(this.pool, within, action, selection, this.clock.now());
+    return selectKeys(this.searches, within, action, selection, this.clock.now());
   }
 }
 

@@ -1,5 +1,4 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type pg from 'pg';
 import { ApiKeyStatus } from '#libs/contract/api-key-schemas.js';
 import { MOST_KEYS_AT_ONCE, type BulkAction, type KeyFilter } from '#libs/contract/bulk-changes.js';
 import { fromUuid } from '#libs/contract/ids.js';
@@ -13,6 +12,7 @@ import {
   type KeysWithin,
 } from './api-key-filter.js';
 import { operations, statusCondition } from './key-lifecycle.js';
+import type { KeySearches } from './key-searches.js';
 
 /** The keys that a caller selects: by their ids or by a filter. */
 export interface Selection {
@@ -51,7 +51,7 @@ function isChanged(action: BulkAction, now: Date): string {
 
 /** Finds the keys that an action changes, the oldest ones if there are too many. */
 export async function selectKeys(
-  pool: pg.Pool,
+  searches: KeySearches,
   within: KeysWithin,
   action: BulkAction,
   selection: Selection,
@@ -59,7 +59,8 @@ export async function selectKeys(
 ): Promise<SelectedKeys> {
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
-  const { rows } = await pool.query<{ total: number; changed: number; ids: string[] }>(
+  const { rows } = await searches.query<{ total: number; changed: number; ids: string[] }>(
+    within,
     `WITH found AS (
        SELECT k.id, ${isChanged(action, now)} AS changed FROM ${KEYS_WITH_USAGE}
        WHERE ${selected(within, selection, now, bind)}
@@ -74,10 +75,15 @@ export async function selectKeys(
 }
 
 /** The selected ids that the caller may not manage. */
-export async function missingKeys(pool: pg.Pool, within: KeysWithin, ids: readonly string[]): Promise<string[]> {
+export async function missingKeys(
+  searches: KeySearches,
+  within: KeysWithin,
+  ids: readonly string[],
+): Promise<string[]> {
   const values: unknown[] = [uuids(ids)];
   const bind = (value: unknown) => `$${values.push(value)}`;
-  const { rows } = await pool.query<{ id: string }>(
+  const { rows } = await searches.query<{ id: string }>(
+    within,
     `SELECT wanted.id FROM unnest($1::uuid[]) AS wanted (id)
      WHERE wanted.id NOT IN (SELECT k.id FROM api_key k WHERE ${conditionsOf(within, {}, new Date(), bind)}
                                AND k.id = ANY($1::uuid[]))`,

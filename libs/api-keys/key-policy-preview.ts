@@ -14,6 +14,7 @@ import { conditionsOf, instant, KEYS_WITH_USAGE } from './api-key-filter.js';
 import { searchWithin } from './api-key-rights.js';
 import { DAY_MS, statusCondition, statusOf } from './key-lifecycle.js';
 import { breaks, disablesAt } from './key-policy-conditions.js';
+import { KeySearches } from './key-searches.js';
 
 interface PreviewedKey {
   readonly id: string;
@@ -37,6 +38,7 @@ export class KeyPolicyPreview {
   constructor(
     private readonly clock: Clock,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly searches: KeySearches,
   ) {}
 
   @Implements(previewKeyPolicy)
@@ -57,14 +59,16 @@ export class KeyPolicyPreview {
     const wanted = `${bind(JSON.stringify(policy))}::jsonb`;
     const statuses = ['active', 'disabled'] as const;
     const inAWeek = instant(new Date(now.getTime() + UNUSED_NOTICE_DAYS * DAY_MS));
-    const within = conditionsOf(searchWithin(onlyIn(authority)), { statuses }, now, bind);
+    const within = searchWithin(onlyIn(authority));
+    const conditions = conditionsOf(within, { statuses }, now, bind);
     // One statement, so that the page and the counts belong to the same instant.
-    const { rows } = await this.pool.query<Counts & (PreviewedKey | { readonly id: null })>(
+    const { rows } = await this.searches.query<Counts & (PreviewedKey | { readonly id: null })>(
+      within,
       `WITH found AS (
          SELECT k.id, k.name, k.project_id, k.environment, k.allowed_ips, k.created_at, k.expires_at, k.disabled_at,
                 ${breaks(wanted)} AS breaks,
                 ${statusCondition('active', instant(now))} AND ${disablesAt(wanted)} <= ${inAWeek} AS is_unused
-         FROM ${KEYS_WITH_USAGE} WHERE ${within}
+         FROM ${KEYS_WITH_USAGE} WHERE ${conditions}
        ), counted AS (
          SELECT count(*) FILTER (WHERE breaks)::int AS total, count(*) FILTER (WHERE is_unused)::int AS unused FROM found
        )

@@ -1,14 +1,13 @@
-import { Inject, Injectable } from '@nestjs/common';
-import type pg from 'pg';
+import { Injectable } from '@nestjs/common';
 import { countKeysToReview, EXPIRING_DAYS, UNUSED_DAYS, UNUSED_SOON_DAYS } from '#libs/contract/bulk-changes.js';
 import type { RouteOutput } from '#libs/contract/route.js';
-import { DATABASE_POOL } from '#libs/database/database.js';
 import { onlyIn, type Authority } from '#libs/organizations/authority.js';
 import { Clock } from '#libs/platform/clock.js';
 import { conditionsOf, instant, KEYS_WITH_USAGE, NO_RATE_LIMIT, unusedSince } from './api-key-filter.js';
 import { searchWithin } from './api-key-rights.js';
 import { DAY_MS } from './key-lifecycle.js';
 import { breaksOwnPolicy, DISABLES_AT } from './key-policy-conditions.js';
+import { KeySearches } from './key-searches.js';
 
 /** Bounds the statement, which reads the row of each key. */
 const MOST_COUNTED = 20_000;
@@ -18,7 +17,7 @@ const MOST_COUNTED = 20_000;
 export class KeysToReview {
   constructor(
     private readonly clock: Clock,
-    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly searches: KeySearches,
   ) {}
 
   async count(
@@ -27,9 +26,11 @@ export class KeysToReview {
   ): Promise<RouteOutput<typeof countKeysToReview>> {
     const now = this.clock.now();
     const inDays = (days: number) => instant(new Date(now.getTime() + days * DAY_MS));
+    const within = searchWithin(onlyIn(authority));
     const values: unknown[] = [];
     const bind = (value: unknown) => `$${values.push(value)}`;
-    const { rows } = await this.pool.query<RouteOutput<typeof countKeysToReview>>(
+    const { rows } = await this.searches.query<RouteOutput<typeof countKeysToReview>>(
+      within,
       `SELECT count(*) FILTER (WHERE never_expires)::int AS never_expires,
               count(*) FILTER (WHERE unused)::int AS unused,
               count(*) FILTER (WHERE no_rate_limit)::int AS no_rate_limit,
@@ -43,7 +44,7 @@ export class KeysToReview {
                 ${breaksOwnPolicy(instant(now))} AS breaks_policy,
                 ${DISABLES_AT} <= ${inDays(UNUSED_SOON_DAYS)} AS disabled_soon
          FROM ${KEYS_WITH_USAGE}
-         WHERE ${conditionsOf(searchWithin(onlyIn(authority)), { projectId, statuses: ['active'] }, now, bind)}
+         WHERE ${conditionsOf(within, { projectId, statuses: ['active'] }, now, bind)}
          LIMIT ${MOST_COUNTED + 1}
        ) active`,
       values,
