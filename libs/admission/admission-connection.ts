@@ -8,6 +8,12 @@ const RETRIES = 3;
 /** Deadlock, lock timeout, statement timeout: the server confirms that it rolled back, so a retry is safe. */
 const ROLLED_BACK = new Set(['40P01', '55P03', '57014']);
 
+interface Sent<R> {
+  readonly rows: readonly R[];
+  /** `performance.now()`. */
+  readonly sentAt: number;
+}
+
 /** A connection for admission: durable commits, short timeouts, and no retry of a statement that could count twice. */
 export class AdmissionConnection {
   readonly #databaseUrl: string;
@@ -17,16 +23,17 @@ export class AdmissionConnection {
     this.#databaseUrl = databaseUrl;
   }
 
+  /** @returns also when the statement was sent: after the connection opened, and after attempts that failed */
   async query<R extends pg.QueryResultRow>(
     statement: { readonly name: string; readonly text: string },
     values: unknown[],
-  ): Promise<R[]> {
+  ): Promise<Sent<R>> {
     for (let attempt = 1; ; attempt++) {
       try {
-        const sentAt = performance.now();
-        const rows = await traced(statement.name, () => this.#queryOnce<R>(statement, values));
-        admissionMetrics.statementSeconds.observe({ statement: statement.name }, (performance.now() - sentAt) / 1000);
-        return rows;
+        const began = performance.now();
+        const sent = await traced(statement.name, () => this.#queryOnce<R>(statement, values));
+        admissionMetrics.statementSeconds.observe({ statement: statement.name }, (performance.now() - began) / 1000);
+        return sent;
       } catch (error) {
         const code = error instanceof pg.DatabaseError ? error.code : undefined;
         if (attempt === RETRIES || !code || !ROLLED_BACK.has(code)) throw error;
@@ -41,12 +48,13 @@ export class AdmissionConnection {
   async #queryOnce<R extends pg.QueryResultRow>(
     statement: { name: string; text: string },
     values: unknown[],
-  ): Promise<R[]> {
+  ): Promise<Sent<R>> {
     const client = (this.#client ??= await this.#connect());
     try {
+      const sentAt = performance.now();
       // A client-side timeout too, because `statement_timeout` does not end a wait for a standby.
-      const result = await client.query<R>({ ...statement, values, ...IMPATIENT });
-      return result.rows;
+      const { rows } = await client.query<R>({ ...statement, values, ...IMPATIENT });
+      return { rows, sentAt };
     } catch (error) {
       // Without an error from the server, it is unknown whether the append happened. Close the connection, so that a
       // late response is not taken for another statement's. Do not retry: that could record a use twice.

@@ -1,5 +1,6 @@
 import { toUuid } from '#libs/contract/ids.js';
 import { batchOfEntries, batchOfUses, type Batch } from '#libs/outbox/batches.js';
+import { DATABASE_TIME } from '#libs/platform/clock.js';
 import { CHANGED_KINDS } from './authorization-states.js';
 import type { Row, Waiting } from './conditional-event.js';
 import { SUB_WINDOWS, type Window } from './rate-limit-window.js';
@@ -59,7 +60,7 @@ export const ADMIT = {
       RETURNING id
     )
     SELECT array(SELECT id FROM ins)::text[] AS admitted, false AS moved,
-           extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`,
+           ${DATABASE_TIME} AS database_time`,
 };
 
 /** Stores the rows whose decisions still hold, whatever the states are now. */
@@ -81,7 +82,7 @@ export const ADMIT_CHANGED = {
       INSERT INTO outbox (shard, id, version, body) SELECT shard, id, version, body FROM ok RETURNING id
     )
     SELECT array(SELECT id FROM ins)::text[] AS admitted, EXISTS (SELECT FROM ok WHERE moved) AS moved,
-           extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`,
+           ${DATABASE_TIME} AS database_time`,
 };
 
 /**
@@ -181,7 +182,7 @@ export const ADMIT_CHARGED = {
     )
     SELECT r.id::text, ok.id IS NOT NULL AS current, coalesce(ok.moved, false) AS moved, coalesce(held, false) AS held, fits, windows, admitted,
            (balance - owed)::float8 AS left, coalesce(rest, balance)::float8 AS rest, low::float8 AS low,
-           extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+           ${DATABASE_TIME} AS database_time
     FROM r LEFT JOIN ok USING (id) LEFT JOIN outcome USING (id)
     LEFT JOIN new_balance ON new_balance.organization_id = outcome.organization_id`,
 };

@@ -90,13 +90,13 @@ export class Admission implements OnApplicationShutdown {
     const rows = this.#withIds([...Map.groupBy(batch, rowKey).values()].map((waiting) => ({ waiting })));
     const isComplete = batch.some(({ stateChanged }) => stateChanged);
     const stored = storedValues(rows, this.config.publicUrl);
-    const sentAt = performance.now();
-    const [result] = isComplete
+    const { rows: results, sentAt } = isComplete
       ? await queue.connection.query<AdmitResult>(ADMIT_CHANGED, [...stored, ...decisionValues(rows, MAX_RESTS_ON)])
       : await queue.connection.query<AdmitResult>(ADMIT, stored);
-    this.clock.observe(result!.database_time, sentAt);
-    const admitted = new Set(result!.admitted);
-    if (result!.moved || admitted.size < rows.length) this.states.refreshSoon();
+    const result = results[0]!;
+    this.clock.observe(result.database_time, sentAt);
+    const admitted = new Set(result.admitted);
+    if (result.moved || admitted.size < rows.length) this.states.refreshSoon();
     for (const { id, waiting } of rows) {
       if (admitted.has(id)) {
         this.notifier.notify(waiting[0]!.shard);
@@ -124,8 +124,7 @@ export class Admission implements OnApplicationShutdown {
       charges.map(({ limited }) => limited && toUuid(limited.apiKeyId)),
       charges.map(({ limited }) => limited?.limits ?? 0),
     ];
-    const sentAt = performance.now();
-    const results = await queue.connection.query<ChargedResult>(ADMIT_CHARGED, values);
+    const { rows: results, sentAt } = await queue.connection.query<ChargedResult>(ADMIT_CHARGED, values);
     const byId = new Map(results.map((result) => [result.id, result]));
     this.clock.observe(results[0]!.database_time, sentAt);
     if (results.some(({ moved }) => moved)) this.states.refreshSoon();

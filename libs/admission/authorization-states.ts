@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
-import { DatabaseClock } from '#libs/platform/clock.js';
+import { DATABASE_TIME, DatabaseClock } from '#libs/platform/clock.js';
 import { IMPATIENT, VERIFICATION_POOL } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { SHARDS } from '#libs/outbox/shard.js';
@@ -49,7 +49,7 @@ const READ = {
                                       ORDER BY c.seq), '[]'::json)
              FROM authz_change c WHERE c.shard = a.shard AND c.seq BETWEEN known.seq AND a.seq
            ) END AS changes,
-           extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+           ${DATABASE_TIME} AS database_time
     FROM authz_state a JOIN unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS known (seq, tag, number)
       ON a.shard = known.number - 1`,
 };
@@ -135,12 +135,10 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
   }
 
   async #read(): Promise<void> {
-    const sentAt = performance.now();
-    const { rows } = await this.pool.query<ReadState & { shard: number; database_time: number }>({
+    const rows = await this.clock.query<ReadState & { shard: number; database_time: number }>(this.pool, {
       ...READ,
       values: [this.#states.map(({ seq }) => seq), this.#states.map(({ tag }) => tag)],
     });
-    this.clock.observe(rows[0]!.database_time, sentAt);
     for (const { shard, seq, tag, changes } of rows) this.#moveTo(shard, { seq, tag, changes });
   }
 

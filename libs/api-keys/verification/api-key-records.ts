@@ -5,7 +5,7 @@ import type { Environment } from '#libs/contract/api-key-schemas.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { applicationAuthority } from '#libs/contract/scopes.js';
-import { DatabaseClock } from '#libs/platform/clock.js';
+import { DATABASE_TIME, DatabaseClock } from '#libs/platform/clock.js';
 import { bytesOf } from '#libs/platform/byte-size.js';
 import { Config } from '#libs/platform/config.js';
 import { IMPATIENT, VERIFICATION_POOL } from '#libs/database/database.js';
@@ -80,7 +80,7 @@ const COLUMNS = `
   ${revokedAt('k')} AS revoked_at,
   a.shard, a.seq::float8 AS seq, a.tag::text AS tag,
   EXISTS (SELECT FROM credit c WHERE c.organization_id = k.organization_id) AS metered,
-  extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`;
+  ${DATABASE_TIME} AS database_time`;
 const STATE = 'JOIN organization o ON o.id = k.organization_id JOIN authz_state a ON a.shard = o.shard';
 const WITH_SECRET = `
   SELECT ${COLUMNS}, s.id AS secret_id, s.hash, s.digest, s.ended_at
@@ -168,11 +168,8 @@ export class ApiKeyRecords {
   }
 
   async #load(statement: { name: string; text: string }, value: string): Promise<Loaded<KnownKey> | null> {
-    const sentAt = performance.now();
-    const { rows } = await this.pool.query<Row>({ ...statement, values: [value], ...IMPATIENT });
-    const row = rows[0];
+    const [row] = await this.clock.query<Row>(this.pool, { ...statement, values: [value], ...IMPATIENT });
     if (!row) return null;
-    this.clock.observe(row.database_time, sentAt);
     return { value: this.#knownKeyOf(row), shard: row.shard, seq: row.seq, tag: row.tag };
   }
 
