@@ -222,13 +222,20 @@ inChromium('a key that has ended', () => {
 
   it('is deleted from its page, and the dialog does not say that it still works', async () => {
     const key = await create();
+    const name = 'Unbroken'.repeat(12);
+    await ada.client.apiKeys.update({ params: { id: key.id }, body: { name } });
     await expire(key.id, HOUR_MS);
     await dashboard.open(page, `${list()}/${key.id}`);
     await page.getByRole('main').getByRole('button', { name: 'Delete', exact: true }).click();
     await page.getByText('The key is already expired.').waitFor();
-    await page.getByRole('textbox', { name: /to confirm/ }).fill(key.name);
+    // The whole name can be read, to be typed.
+    const toType = page.locator('label').getByText(name, { exact: true });
+    await toType.waitFor();
+    const [inner, outer] = [(await toType.boundingBox())!, (await page.getByRole('dialog').boundingBox())!];
+    expect(inner.x + inner.width).toBeLessThan(outer.x + outer.width);
+    await page.getByRole('textbox', { name: /to confirm/ }).fill(name);
     await page.getByRole('dialog').getByRole('button', { name: 'Delete key' }).click();
-    await page.getByText(`${key.name} is deleted.`).waitFor();
+    await page.getByText(`${name} is deleted.`).waitFor();
     expectNoComplaints(page);
   });
 

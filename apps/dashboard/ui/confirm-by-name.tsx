@@ -57,7 +57,7 @@ export function NameConfirmation({
           label={
             <>
               Type{' '}
-              <Text span fw={700}>
+              <Text component="bdi" fw={700} className="breakable">
                 {name}
               </Text>{' '}
               to confirm
