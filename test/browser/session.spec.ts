@@ -257,9 +257,18 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('rejects a used link with the message of the API', async () => {
+  it('rejects a used link, and says what to do', async () => {
     const page = await dashboard.visit('/invitation#invite_of-nobody');
-    await page.getByRole('alert').waitFor();
+    await page.getByRole('alert').getByText('Ask the sender for a new one.').waitFor();
+    await page.getByRole('link', { name: 'Sign in' }).click();
+    await heading(page, 'Sign in');
+    await expectCleanEnd(page);
+  });
+
+  it('tells someone who registers again to sign in', async () => {
+    const page = await dashboard.visit('/register');
+    await register(page, { ...newPerson(), email: ada.email });
+    await page.getByRole('alert').getByText('Sign in with it.').waitFor();
     await expectCleanEnd(page);
   });
 

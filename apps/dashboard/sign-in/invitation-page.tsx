@@ -39,7 +39,7 @@ export function InvitationPage() {
   }
   if (invitation.error) {
     return (
-      <Entry title="Invitation">
+      <Entry title="Invitation" footer={<TextLink to="/sign-in">Sign in</TextLink>}>
         <ErrorState error={invitation.error} />
       </Entry>
     );

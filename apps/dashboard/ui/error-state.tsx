@@ -1,6 +1,7 @@
 import { Alert, Button, Group, List, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import { ApiError } from '#libs/client/client.js';
+import { problems } from '#libs/contract/problem.js';
 import { MissingPart } from '../session/load-part.js';
 import { Unreachable } from '../session/reachability.js';
 import { fieldSentence } from './field-errors.js';
@@ -12,15 +13,16 @@ interface Props {
   readonly onRetry?: () => void;
 }
 
-/** Shows the API's error: its `detail` is written for people. */
+/** Shows the API's error: its `detail` is written for people. If it says no more than the title, shows what to do. */
 export function ErrorState({ error, onRetry }: Props) {
   if (!error) return null;
   const problem = error instanceof ApiError ? error.problem : undefined;
-  const [title, sentence] = [titleOf(error), sentenceOf(error)];
+  const title = titleOf(error);
+  const sentence = problem?.detail === title ? problems[problem.code].advice : sentenceOf(error);
   return (
     <Alert color="red" variant="light" icon={<IconAlertTriangle />} title={title} role="alert">
       <Stack gap="xs" align="flex-start">
-        {sentence !== title && <Text>{sentence}</Text>}
+        <Text>{sentence}</Text>
         {problem?.errors && (
           <List>
             {problem.errors.map((one) => (
