@@ -43,7 +43,7 @@ inChromium('the first steps', () => {
     const last = step(page, 'Send the first request');
     await last.getByText('Waiting for the first accepted request…').waitFor();
     await fetch(`${dashboard.url}/authz?scope=events:read`, { headers: { 'x-api-key': line.split('=')[1]! } });
-    await last.getByText('Keyledger has verified and recorded your request.').waitFor();
+    await last.getByText('Keyledger has verified and recorded a request of this organization.').waitFor();
     await last.getByText('Done', { exact: true }).waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
@@ -51,6 +51,20 @@ inChromium('the first steps', () => {
     // From now on, the home page leads to the keys, also if it knew of none before.
     await moveTo(page, '/');
     await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
+    await expectCleanEnd(page);
+  });
+
+  it('are open for a user without a key, also if others have sent requests', async () => {
+    const { id, key } = await ada.client.apiKeys.create({ body: { name: 'Of another', scopes: ['events:read'] } });
+    await fetch(`${dashboard.url}/authz?scope=events:read`, { headers: { 'x-api-key': key } });
+    const { data } = await ada.client.apiKeys.list({ query: {} });
+    for (const { id: other } of data) await ada.client.apiKeys.revoke({ params: { id: other } });
+    expect(data.map((one) => one.id)).toContain(id);
+    const page = await dashboard.signedIn(ada, `/org/${ada.organizationId}/start?scope=events:read`);
+    const last = step(page, 'Send the first request');
+    await last.getByText('Keyledger has verified and recorded a request of this organization.').waitFor();
+    for (const name of ['Create a key', 'Connect your API', 'Send the first request'])
+      expect(await step(page, name).getByText('Done', { exact: true }).count()).toBe(0);
     await expectCleanEnd(page);
   });
 

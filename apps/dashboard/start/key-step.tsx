@@ -4,7 +4,7 @@ import { roleCovers } from '#libs/contract/roles.js';
 import { useMe } from '../session/me.js';
 import { TextLink } from '../ui/links.js';
 import { NewKey } from './new-key.js';
-import { reaches } from './queries.js';
+import { areEnough, reaches, type Keys } from './queries.js';
 import type { StackName } from './start-search.js';
 import { stacks } from './stacks.js';
 import { Step } from './step.js';
@@ -13,16 +13,14 @@ interface Props {
   readonly organization: Organization;
   readonly scope: string;
   readonly stack: StackName;
-  readonly keys: readonly { readonly scopes: readonly string[] }[];
+  readonly keys: Keys;
 }
 
 /** The key of a caller, and for a service of one's own also the key with which it asks. */
 export function KeyStep({ organization, scope, stack, keys }: Props) {
-  const needsService = stacks[stack].place === 'service';
   const hasKey = reaches(keys, scope);
-  const hasService = reaches(keys, 'api-keys:verify');
   return (
-    <Step number={2} title="Create a key" done={hasKey && (hasService || !needsService)}>
+    <Step number={2} title="Create a key" done={areEnough(keys, scope, stack)}>
       <Text>
         {hasKey
           ? `This organization has a key for ${scope}. If you no longer have its secret, create another one.`
@@ -41,7 +39,9 @@ export function KeyStep({ organization, scope, stack, keys }: Props) {
         label="Create a test key"
         exists={hasKey}
       />
-      {needsService && <ServiceKey organization={organization} exists={hasService} />}
+      {stacks[stack].place === 'service' && (
+        <ServiceKey organization={organization} exists={reaches(keys, 'api-keys:verify')} />
+      )}
     </Step>
   );
 }

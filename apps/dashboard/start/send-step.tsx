@@ -11,15 +11,15 @@ interface Props {
   readonly stack: StackName;
   readonly values: Values;
   readonly organization: Organization;
-  readonly seen: { readonly uses: number; readonly denials: number };
+  /** Whether the product has counted an accepted request. */
+  readonly isSeen: boolean;
+  readonly done: boolean;
 }
 
-/** Is ticked when the product has counted an accepted request. */
-export function SendStep({ stack, values, organization, seen }: Props) {
-  const isSeen = seen.uses > 0;
+export function SendStep({ stack, values, organization, isSeen, done }: Props) {
   const address = addressOf(stack, values);
   return (
-    <Step number={4} title="Send the first request" done={isSeen}>
+    <Step number={4} title="Send the first request" done={done}>
       {stack !== 'curl' && (
         <Text>If your service or gateway keeps its terminal busy, open another one and set API_KEY there.</Text>
       )}
@@ -30,7 +30,9 @@ export function SendStep({ stack, values, organization, seen }: Props) {
       <Group gap="sm" role="status">
         {!isSeen && <Loader size="xs" aria-hidden />}
         <Text fw={isSeen ? 600 : undefined}>
-          {isSeen ? 'Keyledger has verified and recorded your request.' : 'Waiting for the first accepted request…'}
+          {isSeen
+            ? 'Keyledger has verified and recorded a request of this organization.'
+            : 'Waiting for the first accepted request…'}
         </Text>
       </Group>
       {isSeen && <Next organization={organization} />}

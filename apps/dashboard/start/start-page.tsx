@@ -12,7 +12,7 @@ import { PageSkeleton } from '../ui/page-skeleton.js';
 import { ConnectStep } from './connect-step.js';
 import { KeyStep } from './key-step.js';
 import { PlaceNotice } from './place-notice.js';
-import { activeKeysQuery, firstRequestQuery } from './queries.js';
+import { activeKeysQuery, areEnough, firstRequestQuery } from './queries.js';
 import { ScopeStep } from './scope-step.js';
 import { SendStep } from './send-step.js';
 import { stackNames, type StackName } from './start-search.js';
@@ -55,7 +55,8 @@ function Steps({ organization }: { readonly organization: Organization }) {
   const chosen = scope ?? own[0]?.scope;
   const change = (changes: { scope?: string; stack?: StackName }) =>
     void navigate({ search: (before) => ({ ...before, ...changes }), replace: true, resetScroll: false });
-  const isSeen = seen.data.uses > 0;
+  // Others may have sent requests before this user has a key.
+  const isDone = seen.data.uses > 0 && chosen !== undefined && areEnough(keys.data, chosen, stack);
   const values: Values = {
     url: window.location.origin,
     scope: chosen ?? '',
@@ -68,7 +69,7 @@ function Steps({ organization }: { readonly organization: Organization }) {
       <ScopeStep
         scopes={own}
         chosen={chosen}
-        done={scope !== undefined || isSeen}
+        done={scope !== undefined || isDone}
         onChoose={(value) => change({ scope: value })}
       />
       {chosen !== undefined && (
@@ -77,11 +78,11 @@ function Steps({ organization }: { readonly organization: Organization }) {
           <ConnectStep
             stack={stack}
             values={values}
-            done={isSeen || copied === stack}
+            done={isDone || copied === stack}
             onChoose={(value) => change({ stack: value })}
             onCopied={() => setCopied(stack)}
           />
-          <SendStep stack={stack} values={values} organization={organization} seen={seen.data} />
+          <SendStep {...{ stack, values, organization }} isSeen={seen.data.uses > 0} done={isDone} />
         </>
       )}
     </Stack>
