@@ -63,6 +63,9 @@ inChromium('the documents in the product', () => {
 
   it('have guides with a search, in light and dark, on phones, without a violation of accessibility', async () => {
     const page = await dashboard.visit('/docs/gateways');
+    const frame = page.locator('.code').first();
+    const code = (await frame.locator('pre').boundingBox())!;
+    expect(code.x + code.width).toBeLessThanOrEqual((await frame.getByRole('button').boundingBox())!.x);
     await page.getByRole('searchbox', { name: 'Search the guides' }).fill('grace period');
     const found = page.getByRole('region', { name: 'Found' });
     await found.getByRole('link').first().waitFor();

@@ -122,7 +122,7 @@ function UseAndExpiry({ search, onChange }: Pick<Props, 'search' | 'onChange'>) 
       {search.policy && (
         <Select
           aria-label="Key policy"
-          w={150}
+          w={185}
           clearable
           data={policyChoices}
           value={search.policy}

@@ -1,4 +1,3 @@
-import { Box } from '@mantine/core';
 import { CopyButton } from '../ui/copy-button.js';
 import './start.css';
 
@@ -11,14 +10,12 @@ interface Props {
 /** A text to copy whole. Long lines scroll, because a break would change a program. */
 export function Snippet({ label, text, onCopied }: Props) {
   return (
-    <Box pos="relative">
+    <div className="start-snippet">
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- to be scrolled by keys */}
-      <pre className="start-snippet" tabIndex={0} role="region" aria-label={label} onCopy={onCopied}>
+      <pre tabIndex={0} role="region" aria-label={label} onCopy={onCopied}>
         {text}
       </pre>
-      <Box className="start-copy">
-        <CopyButton value={text} label={`Copy: ${label}`} onCopied={onCopied} />
-      </Box>
-    </Box>
+      <CopyButton value={text} label={`Copy: ${label}`} onCopied={onCopied} />
+    </div>
   );
 }
