@@ -26,6 +26,12 @@ inChromium('the first steps', () => {
   const step = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
   const shown = (page: Page, name: string) => page.getByRole('region', { name, exact: true }).textContent();
 
+  const leaveUncopied = async (page: Page) => {
+    await moveTo(page, '/account');
+    await page.getByRole('button', { name: 'Leave without copying' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Account' }).waitFor();
+  };
+
   it('lead a newcomer from the home page to a verified request, and are ticked as the product sees them', async () => {
     const page = await dashboard.signedIn(ada, '/');
     await page.waitForURL(`**/org/${ada.organizationId}/start`);
@@ -49,6 +55,13 @@ inChromium('the first steps', () => {
     await expectFitsNarrowly(page);
 
     // From now on, the home page leads to the keys, also if it knew of none before.
+    await moveTo(page, '/');
+    const question = page.getByRole('dialog', { name: 'The secret key is not copied yet' });
+    await question.getByRole('button', { name: 'Stay and copy it' }).click();
+    expect(await shown(page, 'The line that sets API_KEY')).toBe(line);
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.getByRole('button', { name: 'Copy: The line that sets API_KEY' }).click();
+    await page.getByText('Copied', { exact: true }).first().waitFor({ state: 'attached' });
     await moveTo(page, '/');
     await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
     await expectCleanEnd(page);
@@ -86,6 +99,10 @@ inChromium('the first steps', () => {
     const { data } = await grace.client.apiKeys.list({ query: {} });
     expect(data.map(({ scopes, expires_at: end }) => [scopes, end !== null])).toEqual([[['api-keys:verify'], true]]);
     await expectFitsNarrowly(page);
+    const snippet = (await page.getByRole('region', { name: 'The snippet for Express' }).boundingBox())!;
+    const copy = (await page.getByRole('button', { name: 'Copy: The snippet for Express' }).boundingBox())!;
+    expect(snippet.x + snippet.width).toBeLessThanOrEqual(copy.x);
+    await leaveUncopied(page);
     await expectCleanEnd(page);
   });
 
@@ -98,6 +115,7 @@ inChromium('the first steps', () => {
     await page.getByRole('radiogroup', { name: 'What asks Keyledger' }).getByText('Go', { exact: true }).click();
     await page.getByRole('button', { name: 'Create a service key' }).click();
     await page.getByRole('region', { name: 'The line that sets KEYLEDGER_SERVICE_KEY' }).waitFor();
+    await leaveUncopied(page);
     await dashboard.open(page, '/operator/service-keys');
     await page.getByRole('table', { name: 'Service keys' }).getByText('First service').waitFor();
     await page.getByRole('link', { name: 'Create a key', exact: true }).click();

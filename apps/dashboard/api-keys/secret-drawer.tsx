@@ -1,7 +1,7 @@
 import { Button, Drawer, Group } from '@mantine/core';
 import { useRef, useState, type ReactNode } from 'react';
 import { useChangedFields } from '../ui/changed-fields.js';
-import { LeaveQuestion, UnsavedQuestion, useLeaveGuard } from '../ui/leave-guard.js';
+import { UncopiedQuestion, UnsavedQuestion, useLeaveGuard } from '../ui/leave-guard.js';
 import type { ApiKey } from './api-keys.js';
 import { KeyPairShown } from './key-pair.js';
 import { LostSecret } from './lost-secret.js';
@@ -64,18 +64,7 @@ export function SecretDrawer({ title, made, onRotated, onClose, children }: Prop
           </Group>
         )}
       </Drawer>
-      {made ? (
-        <LeaveQuestion
-          {...guard.question}
-          title="The secret key is not copied yet"
-          leave="Leave without copying"
-          stay="Stay and copy it"
-        >
-          It cannot be shown again. Without it, you must rotate the key before you can use it.
-        </LeaveQuestion>
-      ) : (
-        <UnsavedQuestion {...guard.question} />
-      )}
+      {made ? <UncopiedQuestion {...guard.question} /> : <UnsavedQuestion {...guard.question} />}
     </>
   );
 }

@@ -1,8 +1,10 @@
 import { Alert, Button, Group, Stack } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import { refreshApiKeys } from '../api-keys/api-keys.js';
 import { api } from '../session/session.js';
 import { ErrorState } from '../ui/error-state.js';
+import { UncopiedQuestion, useLeaveGuard } from '../ui/leave-guard.js';
 import { Snippet } from './snippet.js';
 
 interface Props {
@@ -36,13 +38,20 @@ export function NewKey({ organizationId, name, scope, variable, terminal, label,
     // The response contains the secret, so it must not stay in the cache.
     gcTime: 0,
   });
+  const [copied, setCopied] = useState(false);
+  const guard = useLeaveGuard(() => create.data?.key !== undefined && !copied);
   if (create.data?.key) {
     return (
       <Stack gap="xs">
         <Alert color="yellow" role="status">
           The secret is shown only once. Run this line in the terminal {terminal}:
         </Alert>
-        <Snippet label={`The line that sets ${variable}`} text={`export ${variable}=${create.data.key}`} />
+        <Snippet
+          label={`The line that sets ${variable}`}
+          text={`export ${variable}=${create.data.key}`}
+          onCopied={() => setCopied(true)}
+        />
+        <UncopiedQuestion {...guard.question} />
       </Stack>
     );
   }

@@ -47,7 +47,7 @@ interface Props {
   readonly stay: string;
 }
 
-export function LeaveQuestion({ opened, onStay, onLeave, title, children, leave, stay }: Props) {
+function LeaveQuestion({ opened, onStay, onLeave, title, children, leave, stay }: Props) {
   return (
     <Modal
       opened={opened}
@@ -72,6 +72,20 @@ export function LeaveQuestion({ opened, onStay, onLeave, title, children, leave,
         </Group>
       </Stack>
     </Modal>
+  );
+}
+
+/** For a secret that is shown once. */
+export function UncopiedQuestion(props: Pick<Props, 'opened' | 'onStay' | 'onLeave'>) {
+  return (
+    <LeaveQuestion
+      {...props}
+      title="The secret key is not copied yet"
+      leave="Leave without copying"
+      stay="Stay and copy it"
+    >
+      It cannot be shown again. Without it, you must rotate the key before you can use it.
+    </LeaveQuestion>
   );
 }
 
