@@ -265,6 +265,20 @@ inChromium('a key that has ended', () => {
     expectNoComplaints(page);
   });
 
+  it('an active key gets a name of 100 characters of any kind, and none is cut off without a word', async () => {
+    const key = await create();
+    await dashboard.open(page, `${list()}/${key.id}`);
+    const rename = async (name: string) => {
+      await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name);
+      await page.getByRole('button', { name: 'Save', exact: true }).click();
+    };
+    await rename('x'.repeat(101));
+    await page.getByText('Name must have at most 100 characters').waitFor();
+    await rename('🔑'.repeat(100));
+    await page.getByRole('heading', { level: 1, name: '🔑'.repeat(100) }).waitFor();
+    expectNoComplaints(page);
+  });
+
   async function screenshots(name: string): Promise<void> {
     const folder = process.env['SCREENSHOTS'];
     if (!folder) return;

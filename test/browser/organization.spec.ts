@@ -276,6 +276,12 @@ inChromium('an organization in the dashboard', () => {
       const id = await newOrganization();
       const page = await dashboard.signedIn(ada, `/org/${id}/projects`);
       await page.getByText('No projects yet').waitFor();
+      await page.getByRole('button', { name: 'Create project' }).click();
+      await page.getByRole('dialog').getByLabel('Name').fill('x'.repeat(101));
+      await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+      await page.getByText('Name must have at most 100 characters').waitFor();
+      await page.getByRole('dialog').getByLabel('Name').fill('');
+      await page.keyboard.press('Escape');
       for (const name of ['Checkout', 'Fleet']) {
         await page.getByRole('button', { name: 'Create project' }).click();
         await page.getByRole('dialog').getByLabel('Name').fill(name);

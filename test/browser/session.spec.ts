@@ -208,6 +208,9 @@ inChromium('the session in a browser', () => {
   it('changes the name of the user everywhere at once', async () => {
     const page = await dashboard.signedIn(await dashboard.account(), '/account');
     const name = page.getByLabel('Name', { exact: true });
+    await name.fill('x'.repeat(101));
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Name must have at most 100 characters').waitFor();
     await name.fill('Ada King');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Your name is changed').waitFor();

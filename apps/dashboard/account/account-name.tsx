@@ -38,7 +38,6 @@ export function AccountName() {
             <TextInput
               aria-label="Name"
               required
-              maxLength={100}
               autoComplete="name"
               flex={1}
               miw={180}

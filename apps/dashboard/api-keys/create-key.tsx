@@ -116,7 +116,6 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
         <TextInput
           label="Name"
           description="Where the key is used, for example: Production website, CI, Mobile app"
-          maxLength={100}
           data-autofocus
           autoComplete="off"
           {...form.getInputProps('name')}

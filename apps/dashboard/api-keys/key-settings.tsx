@@ -131,7 +131,7 @@ function Fields({ organization, form }: FieldsProps) {
   return (
     <Stack gap="lg">
       {policy && <KeyPolicyHint policy={policy} />}
-      <TextInput label="Name" maxLength={100} {...form.getInputProps('name')} />
+      <TextInput label="Name" {...form.getInputProps('name')} />
       <KeyTextFields form={form} />
       <ScopesField organization={organization} {...fieldProps(form, 'scopes')} />
       <TextInput

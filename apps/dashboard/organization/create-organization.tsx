@@ -48,7 +48,6 @@ function CreateForm({ onClose }: Pick<Props, 'onClose'>) {
           label="Name"
           placeholder="Acme"
           required
-          maxLength={100}
           autoComplete="off"
           data-autofocus
           {...form.getInputProps('name')}

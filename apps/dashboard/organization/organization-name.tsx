@@ -84,5 +84,5 @@ function NameForm({ id, before }: { readonly id: string; readonly before: Read }
 }
 
 function NameInput(props: TextInputProps) {
-  return <TextInput aria-label="Name" required maxLength={100} autoComplete="off" flex={1} miw={180} {...props} />;
+  return <TextInput aria-label="Name" required autoComplete="off" flex={1} miw={180} {...props} />;
 }

@@ -9,14 +9,7 @@ export interface ProjectValues {
 export function ProjectFields({ form }: { readonly form: UseFormReturnType<ProjectValues> }) {
   return (
     <>
-      <TextInput
-        label="Name"
-        required
-        maxLength={100}
-        autoComplete="off"
-        data-autofocus
-        {...form.getInputProps('name')}
-      />
+      <TextInput label="Name" required autoComplete="off" data-autofocus {...form.getInputProps('name')} />
       <Textarea
         label="Description (optional)"
         maxLength={1000}
