@@ -485,7 +485,8 @@ inChromium('the pages of API keys', () => {
     await api.update({ params, body: { description: 'Theirs', name: 'Shared by two' } });
     await button('Save').click();
     const conflict = page.getByRole('alert').filter({ hasText: 'This key changed while you were editing it' });
-    await conflict.getByRole('row', { name: /Description Theirs Mine again/ }).waitFor();
+    await conflict.getByRole('row', { name: /Description Theirs Mine again$/ }).waitFor();
+    await conflict.getByRole('row', { name: /Name Shared by two Shared \(you did not change it\)$/ }).waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     expect((await api.get({ params })).description).toBe('Theirs');

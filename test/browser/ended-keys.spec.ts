@@ -174,6 +174,8 @@ inChromium('a key that has ended', () => {
       expect(text).not.toMatch(/current secret|older secret/i);
       expect(text).not.toMatch(/expires|in \d+ hours|tomorrow/i);
       expect(text).toContain('Ended');
+      expect(text).toContain('just now by ');
+      expect(text).toMatch(/Allowed IP addresses\s+every address/);
       await screenshots(key.name);
     });
 

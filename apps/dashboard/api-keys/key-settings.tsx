@@ -153,11 +153,11 @@ function Fields({ organization, form }: FieldsProps) {
 
 /** Shown as soon as the user changed something. */
 function SaveBar({ settings, save }: { readonly settings: Settings; readonly save: Save }) {
-  const { form, theirs, now, take, keep } = settings;
+  const { form, own, theirs, now, take, keep } = settings;
   const inConflict = theirs.length > 0;
   return (
     <Stack className="form-footer" gap="sm" mt="md">
-      {inConflict && <SettingsConflict theirs={theirs} now={now} values={form.values} onTake={take} onKeep={keep} />}
+      {inConflict && <SettingsConflict {...{ own, theirs, now }} values={form.values} onTake={take} onKeep={keep} />}
       {!isChangedMeanwhile(save.error) && <FormError error={save.error} />}
       <Group justify="flex-end">
         <Button variant="default" onClick={take}>

@@ -4,6 +4,7 @@ import type { SettingsForm } from './key-form.js';
 import { settingInWords, settingLabels } from './settings-in-words.js';
 
 interface Props {
+  readonly own: readonly (keyof SettingsForm)[];
   readonly theirs: readonly (keyof SettingsForm)[];
   readonly now: SettingsForm;
   readonly values: SettingsForm;
@@ -12,7 +13,7 @@ interface Props {
 }
 
 /** Shows both versions before the user decides which one to keep. */
-export function SettingsConflict({ theirs, now, values, onTake, onKeep }: Props) {
+export function SettingsConflict({ own, theirs, now, values, onTake, onKeep }: Props) {
   return (
     <Alert color="orange" icon={<IconGitMerge />} title="This key changed while you were editing it" role="alert">
       <Table mb="sm" fz="sm">
@@ -27,8 +28,11 @@ export function SettingsConflict({ theirs, now, values, onTake, onKeep }: Props)
           {theirs.map((field) => (
             <Table.Tr key={field}>
               <Table.Th scope="row">{settingLabels[field]}</Table.Th>
-              <Table.Td className="wraps">{settingInWords(now[field])}</Table.Td>
-              <Table.Td className="wraps">{settingInWords(values[field])}</Table.Td>
+              <Table.Td className="wraps">{settingInWords(now, field)}</Table.Td>
+              <Table.Td className="wraps">
+                {settingInWords(values, field)}
+                {!own.includes(field) && ' (you did not change it)'}
+              </Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

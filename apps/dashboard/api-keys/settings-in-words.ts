@@ -14,10 +14,12 @@ export const settingLabels: Record<keyof SettingsForm, string> = {
   metadata: 'Metadata',
 };
 
-export function settingInWords(value: SettingsForm[keyof SettingsForm]): string {
+export function settingInWords(settings: SettingsForm, field: keyof SettingsForm): string {
+  const value = settings[field];
   if (value === null) return 'not limited';
-  if (typeof value === 'string') return value || 'none';
-  return value.map(itemInWords).join(', ') || 'none';
+  const words = typeof value === 'string' ? value : value.map(itemInWords).join(', ');
+  // Without a list of addresses, a key works from all of them. Without domains, its public key works on none alone.
+  return words || (field === 'allowed_ips' ? 'every address' : 'none');
 }
 
 function itemInWords(item: string | MetadataEntry | RateLimitEntry): string {

@@ -23,7 +23,7 @@ export function SettingsShown({ apiKey, title }: Props) {
         {fields.map((field) => (
           <div key={field}>
             <dt>{settingLabels[field]}</dt>
-            <dd className="wraps">{settingInWords(settings[field])}</dd>
+            <dd className="wraps">{settingInWords(settings, field)}</dd>
           </div>
         ))}
       </dl>
