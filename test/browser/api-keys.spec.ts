@@ -437,12 +437,13 @@ inChromium('the pages of API keys', () => {
     const { apiKeys } = dashboard.client({ apiKey: service.key });
     for (const scopes of [['triggers:read'], ['triggers:read'], ['events:read']])
       await apiKeys.verify({ body: { key: key.key, scopes, request: { method: 'GET', path: '/orders/12' } } });
+    await apiKeys.verify({ body: { key: key.key } });
     await eventually(
       () => ada.client.usage.ofApiKey({ params: { id: key.id } }),
-      ({ totals }) => totals.uses === 2 && totals.denials === 1,
+      ({ totals }) => totals.uses === 3 && totals.denials === 1,
     );
     await openKey(key);
-    await page.getByText('2 accepted, 1 denied').waitFor();
+    await page.getByText('3 accepted, 1 denied').waitFor();
     await page.getByText('Denied for GET /orders/12').waitFor();
     await page
       .getByText(/Created/)
@@ -458,6 +459,7 @@ inChromium('the pages of API keys', () => {
     await button('Revoke').click();
     await page.getByText('The key is in use.').waitFor();
     await page.getByRole('dialog').getByText('GET /orders/:id').waitFor();
+    await page.getByRole('dialog').getByText('path not recorded').waitFor();
     await expectAccessible(page);
     await confirm('In use', 'Revoke key');
     await page.getByText(/^It was revoked on .+\./).waitFor();

@@ -150,7 +150,7 @@ inChromium('the audit log, read event by event', () => {
     for (const text of [
       'Type: api_key.*',
       'Type is not api_key.disabled',
-      'From the first event that is kept',
+      'From the oldest event until ',
       ada.email,
       'created the test key First',
       checkpoint!.root,

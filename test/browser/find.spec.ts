@@ -73,6 +73,7 @@ inChromium('the search for ids and keys', () => {
     await page.keyboard.press('Escape');
     await find(page, 'key_01h455vb4pex5vsknk084sn02q');
     await dialogOn(page).getByText('Nothing found').waitFor();
+    await dialogOn(page).getByText('To find a key by its name, search on the page API keys.').waitFor();
     await expectAccessible(page);
     await expectCleanEnd(page);
   });

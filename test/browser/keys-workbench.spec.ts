@@ -230,6 +230,7 @@ inChromium('the list of keys', () => {
     await page.setViewportSize({ width: 900, height: 900 });
     await choose('Sort by', 'Expires next');
     await until(async () => expect((await keys()).slice(0, 2)).toEqual(['Nightly', '=Reports']));
+    await page.getByText('Never used').first().waitFor();
     await select('Nightly').click();
     await bar().getByText('1 key selected').waitFor();
     await expectAccessible(page);

@@ -75,7 +75,7 @@ function WhoUsesIt({ apiKey }: { readonly apiKey: ApiKey }) {
         <List size="sm" mt={4} aria-label="Uses in the last hour, by endpoint">
           {most.slice(0, MOST_ENDPOINTS).map(({ endpoint, uses }) => (
             <List.Item key={endpoint}>
-              <Code>{endpoint === '(none)' ? 'no endpoint' : endpoint}</Code> {counted(uses, 'use')}
+              <Code>{endpoint === '(none)' ? 'path not recorded' : endpoint}</Code> {counted(uses, 'use')}
             </List.Item>
           ))}
           {most.length > MOST_ENDPOINTS && (

@@ -93,7 +93,8 @@ const Card = memo(function Card({ apiKey, project, days, owner, index, ...props 
       </Group>
       <Group gap="xs" justify="space-between" wrap="nowrap">
         <Text size="xs" c="dimmed">
-          Used <Time at={apiKey.last_used_at} otherwise="never" />
+          {apiKey.last_used_at !== null && 'Used '}
+          <Time at={apiKey.last_used_at} otherwise="Never used" />
         </Text>
         <UsesCell apiKey={apiKey} days={days} />
       </Group>

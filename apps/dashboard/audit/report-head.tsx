@@ -30,7 +30,7 @@ export function ReportHead({ organizationId, search, asOf, madeBy }: Props) {
       <dd>{filters.length === 0 ? 'None: every event' : filters.map((filter) => <div key={filter}>{filter}</div>)}</dd>
       <dt>Range</dt>
       <dd>
-        {from ? `From ${fullTime(from)}` : 'From the first event that is kept'} to {fullTime(to ?? now)}
+        {from ? `From ${fullTime(from)}` : 'From the oldest event'} until {fullTime(to ?? now)}
       </dd>
       <dt>Time zone</dt>
       <dd>{localZone}</dd>

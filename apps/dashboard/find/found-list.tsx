@@ -28,7 +28,8 @@ export function FoundList({ data, complete, onOpen }: Props) {
         <div>
           <Text fw={500}>Nothing found</Text>
           <Text size="sm" c="dimmed">
-            It does not exist, or it belongs to an organization that you may not read. Check that it is complete.
+            It does not exist, or it belongs to an organization that you may not read. Check that it is complete. To
+            find a key by its name, search on the page API keys.
           </Text>
         </div>
       )}

@@ -29,7 +29,7 @@ export function Time({ at, otherwise = 'Never', exact = false }: Props) {
 function ago(date: Date, now: number): string {
   const ms = date.getTime() - now;
   const distance = Math.abs(ms);
-  if (distance < 60_000) return fromNow(0, 'second');
+  if (distance < 60_000) return 'just now';
   if (distance < 3_600_000) return fromNow(Math.round(ms / 60_000), 'minute');
   if (distance < DAY_MS) return fromNow(Math.round(ms / 3_600_000), 'hour');
   if (distance < 30 * DAY_MS) return fromNow(Math.round(ms / DAY_MS), 'day');
