@@ -198,6 +198,7 @@ inChromium('an operator in the dashboard', () => {
     const id = await newOrganization('Hooli');
     await moveTo(page, `/operator/organizations/${id}`);
     await page.getByText('No balance: uses are not charged').waitFor();
+    await page.getByText('Cost in credits').waitFor();
     await page.getByRole('button', { name: 'Grant' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('The organization has no balance yet').waitFor();
@@ -208,6 +209,7 @@ inChromium('an operator in the dashboard', () => {
     await dialog.getByRole('button', { name: 'Grant' }).click();
     await page.getByText('50,000', { exact: true }).first().waitFor();
     await page.getByRole('row', { name: /\+50,000.*Annual plan/ }).waitFor();
+    await page.getByText('left. Below 100 an event reports a low balance. At 0, requests').waitFor();
     expect(await ada.client.credits.get({ params: { id } })).toEqual({
       metered: true,
       balance: 50_000,
@@ -226,11 +228,12 @@ inChromium('an operator in the dashboard', () => {
     await dashboard.open(page, `/operator/organizations/${id}`);
     await page.getByRole('button', { name: 'Grant' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Amount').fill('50');
+    await dialog.getByLabel('Amount').fill('1');
     await dialog.getByLabel('Reason').fill('Trial');
     await dialog.getByRole('button', { name: 'Grant' }).click();
     await dialog.waitFor({ state: 'detached' });
-    const message = page.getByText(/^Granted 50 credits to Aperture/);
+    await page.getByText('left. At 0, requests').waitFor();
+    const message = page.getByText(/^Granted 1 credit to Aperture/);
     // The message stays while the pointer is over it.
     await message.hover();
     await page.getByRole('button', { name: 'Grant' }).press('Enter');

@@ -86,7 +86,7 @@ inChromium('usage and credits', () => {
     await until(async () =>
       expect(await total('Uses').innerText()).toMatch(/^Uses\s+5\s+-17% from 6 in the previous period$/),
     );
-    await total('Credits').getByText('17').waitFor();
+    await total('Cost in credits').getByText('17').waitFor();
     await part('Top endpoints').getByText('GET /orders/:id').waitFor();
     const orders = part('Top endpoints').getByRole('listitem').filter({ hasText: '/orders/:id' });
     await until(async () => expect(await orders.innerText()).toMatch(/\s4\s+-33% from 6\s+1 denied$/));

@@ -44,8 +44,8 @@ export function CreditsSection({ organization }: { readonly organization: Organi
               {inDigits(balance.balance ?? 0)}
             </Text>{' '}
             <Text span c="dimmed">
-              left. Below {inDigits(balance.low_below ?? 0)} an event reports a low balance. At 0, requests that cost
-              credits are denied.
+              left. {balance.low_below ? `Below ${inDigits(balance.low_below)} an event reports a low balance. ` : ''}
+              At 0, requests that cost credits are denied.
             </Text>
           </div>
         )}

@@ -112,7 +112,7 @@ function UsageTotals({ organizationId }: { readonly organizationId: string }) {
         <SimpleGrid cols={3}>
           <Figure label="Accepted" value={totals?.uses} />
           <Figure label="Denied" value={totals?.denials} />
-          <Figure label="Credits used" value={totals?.credits} />
+          <Figure label="Cost in credits" value={totals?.credits} />
         </SimpleGrid>
       )}
     </Section>

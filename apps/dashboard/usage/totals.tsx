@@ -11,7 +11,7 @@ interface Props {
 const measures = [
   ['uses', 'Uses'],
   ['denials', 'Denials'],
-  ['credits', 'Credits'],
+  ['credits', 'Cost in credits'],
 ] as const;
 
 export function Totals({ now, before, stale }: Props) {
