@@ -2,9 +2,17 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import { searchTermOf } from '#libs/api-key-format/search-term.js';
 import type { Account } from '../support/deployment.js';
-import { allIngested } from '../support/events.js';
+import { allIngested, event, put } from '../support/events.js';
 import { inChromium } from './in-chromium.js';
-import { expectAccessible, expectCleanEnd, moveTo, startDashboard, until, type Dashboard } from './dashboard.js';
+import {
+  expectAccessible,
+  expectCleanEnd,
+  expectFitsNarrowly,
+  moveTo,
+  startDashboard,
+  until,
+  type Dashboard,
+} from './dashboard.js';
 
 inChromium('the audit log, read event by event', () => {
   let dashboard: Dashboard;
@@ -163,6 +171,22 @@ inChromium('the audit log, read event by event', () => {
     expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-');
     await page.emulateMedia({ media: null, colorScheme: null });
     await expectCleanEnd(page);
+  });
+
+  it('is a report that fits a phone, also if an event counts many requests', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Busy' } });
+    const subject = 'key_01h455vb4pex5vsknk084sn02q';
+    const actor = { type: 'api_key', id: subject };
+    const data = { actor, method: 'GET', path: '/orders', code: 'insufficient_scope', count: 1_234 };
+    await put(dashboard, id, [
+      event(id, { type: 'api_key.denied', subject, data }),
+      event(id, { type: 'organization.key_policy_changed', subject: id }),
+    ]);
+    await allIngested(dashboard);
+    const tab = await dashboard.signedIn(ada, `/org/${id}/audit/report`);
+    await tab.getByRole('row', { name: 'api_key.denied: A scope is missing 1 1,234' }).waitFor();
+    await expectFitsNarrowly(tab);
+    await expectCleanEnd(tab);
   });
 
   it('is not open to a role that may not read it, in none of its forms', async () => {

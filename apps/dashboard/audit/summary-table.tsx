@@ -26,7 +26,7 @@ export function SummaryTable({ counts, onChoose }: Props) {
       <Table.Tbody>
         {counts.map((one) => (
           <Table.Tr key={`${one.type} ${one.outcome ?? ''}`}>
-            <Table.Td>
+            <Table.Td className="breakable">
               {one.outcome !== null && <Dot outcome={one.outcome} />}
               {onChoose ? (
                 <button type="button" className="text-button" onClick={() => onChoose(one)}>
