@@ -10,7 +10,7 @@ export function timeFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFo
 }
 
 const digits = new Intl.NumberFormat(LOCALE);
-const compact = new Intl.NumberFormat(LOCALE, { notation: 'compact' });
+const compact = new Intl.NumberFormat(LOCALE, { notation: 'compact', maximumSignificantDigits: 3 });
 const percent = new Intl.NumberFormat(LOCALE, {
   style: 'percent',
   maximumFractionDigits: 0,
@@ -24,7 +24,7 @@ export function inDigits(count: number): string {
   return digits.format(count);
 }
 
-/** A short form for narrow places: `146K`. */
+/** A short form for narrow places: `146K`. Three digits, so that 350, 700 and 1.05K on an axis are evenly spaced. */
 export function inShort(count: number): string {
   return compact.format(count);
 }
