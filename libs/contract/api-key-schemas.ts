@@ -35,7 +35,11 @@ export type Metadata = z.infer<typeof Metadata>;
 export const MAX_SCOPES = 100;
 
 export const name = z.string().trim().min(1).max(100);
-export const scopes = z.array(Scope).min(1).max(MAX_SCOPES);
+export const scopes = z
+  .array(Scope)
+  .min(1)
+  .max(MAX_SCOPES)
+  .transform((all) => [...new Set(all)]);
 export const allowedDomains = z
   .array(Domain)
   .max(100)
@@ -47,6 +51,7 @@ export const allowedDomains = z
 export const publicScopes = z
   .array(Scope)
   .max(MAX_SCOPES)
+  .transform((all) => [...new Set(all)])
   .nullable()
   .meta({
     description:

@@ -1,5 +1,6 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
+import { publicScopes, scopes } from './api-key-schemas.js';
 import {
   applicationAuthority,
   builtInScopes,
@@ -108,6 +109,24 @@ describe('a set of scopes', () => {
         expect(missing).toEqual(expect.arrayContaining(missingScopes([...granted, extra], wanted)));
       }),
     );
+  });
+
+  it('of a key has each scope once, in the order of the request', () => {
+    const given = ['b:read', 'a:read', 'b:read', 'a:*', 'a:read'];
+    expect(scopes.parse(given)).toEqual(['b:read', 'a:read', 'a:*']);
+    expect(publicScopes.parse(given)).toEqual(['b:read', 'a:read', 'a:*']);
+    expect(publicScopes.parse(null)).toBeNull();
+  });
+
+  it('of the greatest length is compared without splitting each scope for each of the others', () => {
+    const granted = Array.from({ length: 100 }, (_, at) => `granted-${at}:read`);
+    const wanted = Array.from({ length: 100 }, (_, at) => `wanted-${at}:read`);
+    const split = jest.spyOn(String.prototype, 'split');
+    expect(missingScopes(granted, wanted)).toEqual(wanted);
+    expect(unknownScopes(wanted, granted)).toEqual(wanted);
+    const { length } = split.mock.calls;
+    split.mockRestore();
+    expect(length).toBeLessThanOrEqual(200);
   });
 
   it('reports scopes that cover no registered scope', () => {

@@ -31,16 +31,17 @@ export function isDeploymentScope(scope: string): boolean {
  */
 export function covers(granted: string, wanted: string): boolean {
   if (granted === wanted) return true;
-  if (isDeploymentScope(granted) || isDeploymentScope(wanted)) {
-    return granted === 'deployment:verify' && wanted === 'api-keys:verify';
-  }
-  return matches(granted, wanted) || (wanted === 'api-keys:read' && matches(granted, 'api-keys:manage'));
+  const isWide = granted.includes('*') || granted === 'api-keys:manage' || granted === 'deployment:verify';
+  return isWide && scopesThatCover(wanted).includes(granted);
 }
 
-function matches(granted: string, wanted: string): boolean {
-  const [resource, action] = granted.split(':');
-  const [wantedResource, wantedAction] = wanted.split(':');
-  return (resource === '*' || resource === wantedResource) && (action === '*' || action === wantedAction);
+/** There are at most eight, so that a set of scopes is searched without comparing each scope with each other. */
+function scopesThatCover(wanted: string): string[] {
+  if (isDeploymentScope(wanted)) return [wanted];
+  const [resource, action] = wanted.split(':');
+  const covering = [wanted, `${resource}:*`, `*:${action}`, '*:*'];
+  if (wanted === 'api-keys:verify') return [...covering, 'deployment:verify'];
+  return wanted === 'api-keys:read' ? [...covering, ...scopesThatCover('api-keys:manage')] : covering;
 }
 
 /**
@@ -80,10 +81,12 @@ function meet(one: string, other: string): string[] {
 
 /** The wanted scopes that no granted scope covers. */
 export function missingScopes(granted: readonly string[], wanted: readonly string[]): string[] {
-  return wanted.filter((scope) => !granted.some((candidate) => covers(candidate, scope)));
+  const held = new Set(granted);
+  return wanted.filter((scope) => !held.has(scope) && !scopesThatCover(scope).some((wide) => held.has(wide)));
 }
 
 /** Scopes without a meaning in this deployment: neither registered, nor a wildcard that covers a registered scope. */
 export function unknownScopes(scopes: readonly string[], registered: readonly string[]): string[] {
-  return scopes.filter((scope) => !registered.some((known) => covers(scope, known)));
+  const known = new Set(registered.flatMap(scopesThatCover));
+  return scopes.filter((scope) => !known.has(scope));
 }
