@@ -104,12 +104,27 @@ describe('lists of networks', () => {
   });
 
   it('of the greatest length are compared without parsing each network for each of the others', () => {
-    const networks = Array.from({ length: 100 }, (_, at) => `2001:db8:${at.toString(16)}::/64`);
-    const parse = jest.spyOn(ipaddr.IPv6, 'parse');
-    expect(areWithin(networks, networks.toReversed())).toBe(true);
-    expect(parse).toHaveBeenCalledTimes(200);
-    parse.mockRestore();
+    const outer = listOf('2001:db8').toReversed();
+    const inner = outer.map((text) => text.replace('::/64', ':0:1::/80'));
+    expect(parsedBy(() => areWithin(inner.toReversed(), outer))).toBe(200);
   });
+
+  it('are not parsed if they are equal, nor after the one that contains an address', () => {
+    const outer = listOf('2001:db8');
+    expect(parsedBy(() => areWithin([...outer], outer))).toBe(0);
+    expect(parsedBy(() => areWithin(['2001:db8:2::1'], outer))).toBe(4);
+  });
+
+  const listOf = (base: string) => Array.from({ length: 100 }, (_, at) => `${base}:${at.toString(16)}::/64`);
+
+  function parsedBy(compare: () => boolean): number {
+    const parse = jest.spyOn(ipaddr.IPv6, 'parse');
+    const result = compare();
+    const { length } = parse.mock.calls;
+    parse.mockRestore();
+    expect(result).toBe(true);
+    return length;
+  }
 });
 
 describe('the address of a client', () => {

@@ -123,10 +123,25 @@ export function overlapWith(text: string): (other: string) => boolean {
   };
 }
 
-/** Whether each of the inner addresses and networks is within one of the outer networks. Reads each text once. */
+/**
+ * Whether each of the inner addresses and networks is within one of the outer networks. Reads each text at most once,
+ * and none that is in both lists: reading takes many times as long as comparing.
+ */
 export function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
-  const outside = outer.map(parseNetwork);
-  return inner.map(parseNetwork).every((one) => one && outside.some((other) => other && contains(other, one)));
+  const listed = new Set(outer);
+  const ranges: (Range | undefined)[] = [];
+  return inner.every((text) => {
+    if (listed.has(text)) return true;
+    const one = parseNetwork(text);
+    return (
+      one !== undefined &&
+      outer.some((other, at) => {
+        if (at === ranges.length) ranges.push(parseNetwork(other));
+        const range = ranges[at];
+        return range !== undefined && contains(range, one);
+      })
+    );
+  });
 }
 
 function contains([base, bits]: Range, [address, inner]: Range): boolean {
