@@ -22,20 +22,29 @@ export const IN_UPDATE: Locations = {
   addresses: 'body.allowed_ips',
 };
 
-/**
- * Fails if the policy has a rule that this version does not know, such as one of a later version.
- * @throws DomainError `breaks_key_policy` that names every rule that the key breaks
- */
+/** Does {@link policyCheck} for one key. */
 export function refuseBreaches(policy: KeyPolicy, key: PolicedKey, locations: Locations = {}): void {
-  const breaches = breachesOf(KeyPolicy.parse(policy), key);
-  if (breaches.length === 0) return;
-  const errors = breaches.flatMap(({ rule, message }) => {
-    const location = locations[rule];
-    return location ? [{ location, message }] : [];
-  });
-  throw new DomainError(
-    'breaks_key_policy',
-    `By the key policy of the organization, the key ${breaches.map(({ message }) => message).join(', and it ')}`,
-    errors.length > 0 ? { errors } : {},
-  );
+  policyCheck(policy)(key, locations);
+}
+
+/**
+ * Reads a policy once, for many keys. Fails if it has a rule that this version does not know, such as one of a later
+ * version.
+ * @returns a function that throws DomainError `breaks_key_policy`, which names every rule that the key breaks
+ */
+export function policyCheck(policy: KeyPolicy): (key: PolicedKey, locations?: Locations) => void {
+  const known = KeyPolicy.parse(policy);
+  return (key, locations = {}) => {
+    const breaches = breachesOf(known, key);
+    if (breaches.length === 0) return;
+    const errors = breaches.flatMap(({ rule, message }) => {
+      const location = locations[rule];
+      return location ? [{ location, message }] : [];
+    });
+    throw new DomainError(
+      'breaks_key_policy',
+      `By the key policy of the organization, the key ${breaches.map(({ message }) => message).join(', and it ')}`,
+      errors.length > 0 ? { errors } : {},
+    );
+  };
 }

@@ -1,11 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
 import { MOST_KEYS_AT_ONCE, type BulkAction } from '#libs/contract/bulk-changes.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { storedEvents } from '../support/audit-log.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { codeOf, outcomeOf, rejection } from '../support/rejection.js';
+
+const { KeyPolicy } = await builtModule<typeof import('#libs/contract/key-policy.js')>('#libs/contract/key-policy.js');
+const { default: ipaddr } = await builtModule<{ default: typeof import('ipaddr.js') }>('ipaddr.js');
 
 let deployment: Deployment;
 let ada: Account;
@@ -44,6 +48,19 @@ async function eventsOf(type: string) {
   await allIngested(deployment);
   return (await storedEvents(deployment.sql, team)).filter((event) => event.type === type);
 }
+
+/** Adds copies of the only key of the organization. */
+const addCopies = (count: number) =>
+  deployment.sql.query(
+    `INSERT INTO api_key (id, organization_id, name, metadata, public_key, prefix, imported, environment, scopes, allowed_domains,
+                          allowed_ips, rate_limits, accountable_user_id, own_keys_only, created_by_type, created_by_id,
+                          created_at, updated_at, disabled_at, version)
+     SELECT uuidv7(), organization_id, 'Key ' || number, metadata, 'pk_' || gen_random_uuid(), prefix, imported, environment,
+            scopes, allowed_domains, allowed_ips, rate_limits, accountable_user_id, own_keys_only, created_by_type,
+            created_by_id, now(), now(), disabled_at, 1
+     FROM api_key, generate_series(1, $2) AS n WHERE organization_id = $1`,
+    [toUuid(team), count],
+  );
 
 describe('a preview', () => {
   beforeAll(async () => {
@@ -246,15 +263,7 @@ describe('more keys than one call changes', () => {
   beforeAll(async () => {
     team = await newTeam();
     await newKey('the first');
-    await deployment.sql.query(
-      `INSERT INTO api_key (id, organization_id, name, metadata, public_key, prefix, imported, environment, scopes, allowed_domains,
-                            allowed_ips, rate_limits, accountable_user_id, own_keys_only, created_by_type, created_by_id,
-                            created_at, updated_at, version)
-       SELECT uuidv7(), organization_id, 'Key ' || number, metadata, 'pk_' || n, prefix, imported, environment, scopes, allowed_domains,
-              allowed_ips, rate_limits, accountable_user_id, own_keys_only, created_by_type, created_by_id, now(), now(), 1
-       FROM api_key, generate_series(1, $2) AS n WHERE organization_id = $1`,
-      [toUuid(team), MORE - 1],
-    );
+    await addCopies(MORE - 1);
   });
 
   it('are changed by several, the oldest first', async () => {
@@ -268,6 +277,40 @@ describe('more keys than one call changes', () => {
     expect(await preview('revoke', selection)).toMatchObject({ count: 0, remaining: 0 });
     expect(await eventsOf('api_key.revoked')).toHaveLength(MORE);
   });
+});
+
+it('other requests run while many keys are compared with the key policy', async () => {
+  team = await newTeam();
+  await ada.client.keyPolicy.update({ params: { id: team }, body: { allowed_ips: ['2001:db8::/32'] } });
+  const { id } = await newKey('limited', { allowed_ips: ['2001:db8::1', '2001:db8::2'] });
+  await ada.client.apiKeys.disable({ params: { id } });
+  await addCopies(199);
+  let turn = 0;
+  const nextTurn = () => {
+    turn++;
+    timer = setImmediate(nextTurn);
+  };
+  let timer = setImmediate(nextTurn);
+  const parsedIn: number[] = [];
+  const parse = ipaddr.IPv6.parse.bind(ipaddr.IPv6);
+  const spies = [
+    jest.spyOn(KeyPolicy, 'parse'),
+    jest.spyOn(ipaddr.IPv6, 'parse').mockImplementation((text) => {
+      parsedIn[turn] = (parsedIn[turn] ?? 0) + 1;
+      return parse(text);
+    }),
+  ] as const;
+  try {
+    expect((await preview('enable', { filter: { status: 'disabled' } })).count).toBe(200);
+    expect(spies[0]).toHaveBeenCalledTimes(1);
+  } finally {
+    clearImmediate(timer);
+    for (const spy of spies) spy.mockRestore();
+  }
+  const counts = Object.values(parsedIn);
+  expect(counts.reduce((sum, one) => sum + one)).toBeGreaterThanOrEqual(400);
+  // 20 keys with two networks each, and a range of the policy for each key.
+  expect(Math.max(...counts)).toBeLessThanOrEqual(70);
 });
 
 it('keys to review are counted, for the organization and for a project', async () => {
