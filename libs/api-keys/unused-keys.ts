@@ -111,16 +111,19 @@ export class UnusedKeys {
       await client.query(`SET LOCAL lock_timeout = '5s'`);
       // In a statement of its own, and before all other locks, as every change does.
       await client.query('SELECT pg_advisory_xact_lock($1, $2)', [LOCKED.shard, shard]);
+      // After the lock: a key that changed while this worker waited must not get an earlier time of its last change.
+      const at = this.clock.now();
       const { rows: keys } = await client.query<DisabledKey>(
         'SELECT id, project_id, name, seq::float8 AS seq FROM disable_api_keys($1, $2, $3)',
-        [organization.id, due, now],
+        [organization.id, due, at],
       );
-      // From here on, no use of the keys is admitted. An earlier one is in the outbox, or counted after it was there.
+      // A use that was admitted before is in the outbox, or counted after it was there. Until the commit, a node may
+      // admit more uses, because it does not see the new authorization state yet. They do not keep the key active.
       const used = await namedInOutbox(client);
-      const { rows: notDue } = await client.query(FIND_NOT_DUE, [due, now]);
+      const { rows: notDue } = await client.query(FIND_NOT_DUE, [due, at]);
       if (!used || notDue.length > 0 || keys.some(({ id }) => used.has(fromUuid('key', id)))) throw new NotDue();
       if (keys.length > 0) {
-        const entries = keys.map((key) => this.#event(organization, key, now));
+        const entries = keys.map((key) => this.#event(organization, key, at));
         await putIntoOutbox(client, shard, batchOfEntries(entries));
       }
       return keys.length;

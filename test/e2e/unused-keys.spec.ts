@@ -1,6 +1,9 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { INestApplicationContext } from '@nestjs/common';
+import { LOCKED } from '#libs/admission/advisory-locks.js';
 import { toUuid } from '#libs/contract/ids.js';
+import { shardOf } from '#libs/outbox/shard.js';
 import { replayLogs } from '#libs/replay/replay.js';
 import { storedEvents } from '../support/audit-log.js';
 import { builtModule } from '../support/built-module.js';
@@ -152,6 +155,36 @@ it('a key is not disabled while a use of it waits to be counted', async () => {
   expect(await statusOf(key)).toBe('active');
   expect(await disabledIn(team)).toEqual([]);
 });
+
+it('a key that changes while the worker waits is disabled at a later time than that of the change', async () => {
+  const team = await newTeam();
+  const key = await newKey(team);
+  await move(team, -31);
+  const client = await deployment.sql.connect();
+  await client.query('BEGIN');
+  await client.query('SELECT pg_advisory_xact_lock($1, $2)', [LOCKED.shard, shardOf(team)]);
+  const looked = look();
+  await waitsForLock();
+  const { rows } = await client.query<{ updated_at: Date }>(
+    `UPDATE api_key SET updated_at = date_trunc('milliseconds', clock_timestamp()) WHERE id = $1 RETURNING updated_at`,
+    [toUuid(key.id)],
+  );
+  await client.query('COMMIT');
+  client.release();
+  await looked;
+  const changedAt = rows[0]!.updated_at;
+  const { status, updated_at: at } = await ada.client.apiKeys.get({ params: { id: key.id } });
+  expect(status).toBe('disabled');
+  expect(new Date(at).getTime()).toBeGreaterThanOrEqual(changedAt.getTime());
+  expect(await disabledIn(team)).toEqual([expect.objectContaining({ time: at })]);
+});
+
+/** Until a worker waits for the lock of a shard. */
+async function waitsForLock(): Promise<void> {
+  const waiting = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = $1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  while ((await deployment.sql.query(waiting, [LOCKED.shard])).rowCount === 0) await setTimeout(10);
+}
 
 it('nothing is disabled within a week of the rule, while the organization is suspended, or a week after', async () => {
   const operator = await deployment.operator();
