@@ -43,7 +43,7 @@ export async function searchApiKeys(searches: KeySearches, query: ApiKeySearch, 
        )
        SELECT id, sort_key::text, (SELECT count(*)::int FROM found) AS total FROM found
        ${after ? `WHERE (sort_key, id) ${descending ? '<' : '>'} (${bind(after.sortKey)}::${type}, ${bind(after.id)}::uuid)` : ''}
-       ORDER BY sort_key ${descending ? 'DESC' : 'ASC'}, id ${descending ? 'DESC' : 'ASC'} LIMIT ${bind(query.limit + 1)}`,
+       ORDER BY found.sort_key ${descending ? 'DESC' : 'ASC'}, id ${descending ? 'DESC' : 'ASC'} LIMIT ${bind(query.limit + 1)}`,
       values,
     )
     .catch((error: { code?: string }) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createClient, SecretInAddress, type Client } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { storedEntries } from '../support/audit-log.js';
@@ -163,4 +164,19 @@ it('the client library does not send a secret as an id or a filter', async () =>
   ];
   for (const call of calls) await expect(call()).rejects.toThrow(SecretInAddress);
   expect(sent).toEqual([]);
+});
+
+it('a list by usage count has the counts in the order of numbers, over several pages', async () => {
+  const { id: team } = await ada.client.organizations.create({ body: { name: 'Team' } });
+  for (const name of ['9', '10', '100']) {
+    const { id } = await newKey({ name, organization_id: team });
+    await deployment.sql.query('INSERT INTO api_key_usage (api_key_id, uses, last_used_at) VALUES ($1, $2, now())', [
+      toUuid(id),
+      name,
+    ]);
+  }
+  const query = { organization_id: team, sort: 'usage_count', limit: 2 } as const;
+  const first = await ada.client.apiKeys.list({ query });
+  const rest = await ada.client.apiKeys.list({ query: { ...query, cursor: first.next_cursor! } });
+  expect([first, rest].map(({ data }) => data.map(({ name }) => name))).toEqual([['9', '10'], ['100']]);
 });
