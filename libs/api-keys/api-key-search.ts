@@ -34,24 +34,31 @@ export async function searchApiKeys(searches: KeySearches, query: ApiKeySearch, 
   const after = readPosition(request.after);
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
+  const order = descending ? 'DESC' : 'ASC';
+  // The outer join has a row for the total even if the page is empty.
   const { rows } = await searches
-    .query<{ id: string; sort_key: string; total: number }>(
+    .query<{ id: string | null; sort_key: string; total: number }>(
       query,
       `WITH found AS (
          SELECT k.id, ${expression} AS sort_key FROM ${KEYS_WITH_USAGE}
          WHERE ${conditionsOf(query, query, now, bind)}
+       ), page AS (
+         SELECT id, sort_key FROM found
+         ${after ? `WHERE (sort_key, id) ${descending ? '<' : '>'} (${bind(after.sortKey)}::${type}, ${bind(after.id)}::uuid)` : ''}
+         ORDER BY sort_key ${order}, id ${order} LIMIT ${bind(query.limit + 1)}
        )
-       SELECT id, sort_key::text, (SELECT count(*)::int FROM found) AS total FROM found
-       ${after ? `WHERE (sort_key, id) ${descending ? '<' : '>'} (${bind(after.sortKey)}::${type}, ${bind(after.id)}::uuid)` : ''}
-       ORDER BY found.sort_key ${descending ? 'DESC' : 'ASC'}, id ${descending ? 'DESC' : 'ASC'} LIMIT ${bind(query.limit + 1)}`,
+       SELECT page.id, page.sort_key::text, counted.total
+       FROM (SELECT count(*)::int AS total FROM found) AS counted LEFT JOIN page ON true
+       ORDER BY page.sort_key ${order}, page.id ${order}`,
       values,
     )
     .catch((error: { code?: string }) => {
       // Class 22: the sort key of a cursor that was tampered with does not parse as its type.
       throw error.code?.startsWith('22') ? badCursor() : error;
     });
-  const { items, nextCursor } = pageOf(rows, request, (row) => JSON.stringify([query.sort, row.sort_key, row.id]));
-  return { ids: items.map((row) => fromUuid('key', row.id)), total: rows[0]?.total ?? 0, nextCursor };
+  const found = rows.flatMap(({ id, sort_key: sortKey }) => (id === null ? [] : [{ id, sortKey }]));
+  const { items, nextCursor } = pageOf(found, request, ({ id, sortKey }) => JSON.stringify([query.sort, sortKey, id]));
+  return { ids: items.map(({ id }) => fromUuid('key', id)), total: rows[0]!.total, nextCursor };
 }
 
 /** The content of a cursor: the sort order of the list, and the sort key and id of the last key on the page. */

@@ -180,3 +180,15 @@ it('a list by usage count has the counts in the order of numbers, over several p
   const rest = await ada.client.apiKeys.list({ query: { ...query, cursor: first.next_cursor! } });
   expect([first, rest].map(({ data }) => data.map(({ name }) => name))).toEqual([['9', '10'], ['100']]);
 });
+
+it('the total of a list is the same on every page, and on an empty page after the last key', async () => {
+  const { id: team } = await ada.client.organizations.create({ body: { name: 'Team' } });
+  const ids: string[] = [];
+  for (const name of ['a', 'b', 'c']) ids.push((await newKey({ name, organization_id: team })).id);
+  const query = { organization_id: team, sort: 'name', limit: 2 } as const;
+  const first = await ada.client.apiKeys.list({ query });
+  const next = { query: { ...query, cursor: first.next_cursor! } };
+  expect([first.total, await ada.client.apiKeys.list(next)]).toMatchObject([3, { total: 3, data: [{ id: ids[2] }] }]);
+  await ada.client.apiKeys.delete({ params: { id: ids[2]! } });
+  expect(await ada.client.apiKeys.list(next)).toEqual({ data: [], total: 2, next_cursor: null });
+});
