@@ -13,6 +13,8 @@ export interface KeysWithin {
   readonly ownKeysOnly: { readonly organizationIds: readonly string[]; readonly userId: string | null };
   /** The project to which the caller is limited. */
   readonly withinProject: string | null | undefined;
+  /** With which the caller's searches take turns, as its changes do. */
+  readonly flow: string;
 }
 
 export interface ApiKeyFilter {

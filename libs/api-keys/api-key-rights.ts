@@ -1,7 +1,9 @@
+import { turnOf } from '#libs/auth/principal.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import type { AuthorityInEach } from '#libs/organizations/authority.js';
 import { beyond, type Rights } from '#libs/organizations/rights.js';
 import { DomainError } from '#libs/platform/errors.js';
+import type { KeysWithin } from './api-key-filter.js';
 import type { ApiKey } from './api-key.entity.js';
 import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verification.js';
 
@@ -38,7 +40,10 @@ export function rightsOf(apiKey: HasRights): Rights {
 }
 
 /** The rights to read keys as search filters. A limit to a project, or to one user's keys, is the same in all organizations. */
-export function searchWithin({ rightsIn: covered }: AuthorityInEach<'api-keys:read' | 'api-keys:manage'>) {
+export function searchWithin({
+  caller,
+  rightsIn: covered,
+}: AuthorityInEach<'api-keys:read' | 'api-keys:manage'>): KeysWithin {
   const limited = [...covered].filter(([, { keysOf }]) => keysOf !== null);
   return {
     organizationIds: [...covered.keys()],
@@ -47,6 +52,7 @@ export function searchWithin({ rightsIn: covered }: AuthorityInEach<'api-keys:re
       organizationIds: limited.map(([organizationId]) => organizationId),
       userId: limited[0]?.[1].keysOf ?? null,
     },
+    flow: turnOf(caller).flow,
   };
 }
 

@@ -6,6 +6,7 @@ import { includesKey } from '#libs/organizations/rights.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { UsageService } from '#libs/usage/usage.service.js';
+import type { KeysWithin } from './api-key-filter.js';
 import { searchWithin } from './api-key-rights.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
 import { withUsage, type ApiKeyView, type SecretView } from './api-key-view.js';
@@ -14,7 +15,7 @@ import { isFinal, stateOf } from './key-lifecycle.js';
 import { KeySearches } from './key-searches.js';
 
 /** The filters of a list. The authority of the caller determines which organizations and projects it covers. */
-export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject' | 'ownKeysOnly'>;
+export type ApiKeyQuery = Omit<ApiKeySearch, keyof KeysWithin>;
 
 /** Who may manage keys may also read them. */
 type MayRead = 'api-keys:read' | 'api-keys:manage';

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
@@ -11,12 +12,14 @@ let deployment: Deployment;
 let ada: Account;
 let bob: Account;
 let bystander: Account;
+let team: string;
 
 beforeAll(async () => {
   deployment = await startDeployment({ worker: false });
   ada = await deployment.account();
   bob = await deployment.account();
   bystander = await deployment.account();
+  team = (await ada.client.organizations.create({ body: { name: 'Team' } })).id;
 });
 afterAll(() => deployment.stop());
 
@@ -62,5 +65,29 @@ describe('searches of many keys', () => {
       blocker.release();
     }
     expect(new Set(await Promise.all(sent))).toEqual(new Set(['done']));
+  });
+
+  it('of one member do not keep those of another waiting', async () => {
+    const { token } = await ada.client.invitations.create({ params: { id: team }, body: { role: 'admin' } });
+    await bob.client.invitations.accept({ body: { token } });
+    const ended: Account[] = [];
+    const search = async (by: Account) => {
+      await searches['a list']!(by.client, team);
+      ended.push(by);
+    };
+    const blocker = await deployment.sql.connect();
+    const sent: Promise<void>[] = [];
+    try {
+      await blocker.query('BEGIN; LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE');
+      for (let n = 0; n < MANY; n++) sent.push(search(bob));
+      await eventually(held, (count) => count >= 2);
+      sent.push(search(ada));
+      await sleep(100);
+    } finally {
+      await blocker.query('ROLLBACK');
+      blocker.release();
+    }
+    await Promise.all(sent);
+    expect(ended.indexOf(ada)).toBeLessThan(MANY / 2);
   });
 });
