@@ -5,6 +5,7 @@ import fastifyStatic from '@fastify/static';
 import { Logger } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { URI_HEADERS } from '#libs/api-keys/gateway/gateway-request.js';
 import { Config } from '#libs/platform/config.js';
 import { contentSecurityPolicy } from './content-security-policy.js';
 
@@ -18,7 +19,7 @@ const NOT_PAGES = /^\/(api|assets|auth|authz|docs|health|openapi\.json|problems|
 const PAGES = /^\/(?:$|(?:sign-in|register|invitation|password-reset|account|org|operator)(?:\/|$))/;
 
 /** What a gateway says of its client's request when it asks about it. */
-const OF_A_GATEWAY = ['x-forwarded-uri', 'x-original-uri', 'x-original-url', 'x-authz-scope'];
+const OF_A_GATEWAY = [...URI_HEADERS, 'x-authz-scope'];
 
 /** The placeholder that the build puts where the nonce belongs. */
 const NONCE = /__CSP_NONCE__/g;

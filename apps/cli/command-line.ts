@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { addHelpCommand, footer, LEAST_WIDTH } from './help.js';
+import { addHelpCommand, LEAST_WIDTH, WrappedCommand } from './help.js';
 import type { CommandProcess } from './command-process.js';
 import type { Shell } from './completion.js';
 import type { VerifyOptions } from './remote/audit-verify.js';
@@ -22,7 +22,7 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
     .command('completion')
     .description('print a script with which your shell completes commands and options')
     .addArgument(program.createArgument('<SHELL>', 'your shell').choices(valuesOf<Shell>(SHELLS)))
-    .addHelpText('after', footer(COMPLETION_HELP))
+    .addHelpText('after', COMPLETION_HELP)
     .action(async (shell: Shell) => (await import('./completion.js')).printScript(shell));
   addHelpCommand(program);
   refuseSlips(program, mayRepeat);
@@ -42,7 +42,7 @@ const SERVICES = {
 const SHELLS = { bash: true, zsh: true, fish: true } as const satisfies Record<Shell, true>;
 
 function everyCommand(host: CommandProcess, end: (exitCode: number) => void): Command {
-  const program = new Command('keyledger')
+  const program = new WrappedCommand('keyledger')
     .description('Issues, verifies, meters and audits API keys.')
     .usage('COMMAND [OPTIONS]')
     .version(versionHere(), '-V, --version', 'show the version')
@@ -58,7 +58,7 @@ function everyCommand(host: CommandProcess, end: (exitCode: number) => void): Co
     .showHelpAfterError('Add --help for help.')
     .helpCommand(false)
     .hook('preAction', () => refuseMisspeltVariables(host.env))
-    .addHelpText('after', footer(AFTER));
+    .addHelpText('after', AFTER);
 
   program
     .commandsGroup('Commands for the machine that runs Keyledger:')
@@ -80,7 +80,7 @@ function everyCommand(host: CommandProcess, end: (exitCode: number) => void): Co
     .description('print a one-time link with which a user becomes an operator of this deployment')
     .argument('[EMAIL]', 'only the account with this email may use the link')
     .addOption(jsonOption('print the link as JSON, for programs'))
-    .addHelpText('after', footer(OPERATOR_HELP))
+    .addHelpText('after', OPERATOR_HELP)
     .action(async (email: string | undefined, options: { json?: true }) =>
       end(await (await import('./operator-command.js')).addOperator(email, options, host)),
     );
@@ -110,7 +110,7 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .description('check the audit logs in the database of this machine, entry by entry')
     .addOption(new Option('--organization <ID>', 'only the audit log of this organization'))
     .addOption(jsonOption('print the result as JSON, for programs'))
-    .addHelpText('after', footer(CHECK_HELP))
+    .addHelpText('after', CHECK_HELP)
     .action(async (options: { organization?: string; json?: true }) =>
       end(await (await import('./audit-check-command.js')).checkAudit(options, host)),
     );
@@ -120,7 +120,7 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .addOption(new Option('--check', 'compare, and name every difference'))
     .addOption(new Option('--organization <ID>', 'only this organization'))
     .addOption(jsonOption('print the result as JSON, for programs'))
-    .addHelpText('after', footer(REPLAY_HELP))
+    .addHelpText('after', REPLAY_HELP)
     .action(async (options: { check?: true; organization?: string; json?: true }) =>
       end(await (await import('./audit-replay-command.js')).replayAudit(options, host)),
     );
@@ -129,7 +129,7 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .description('put events that could not be read back into the outbox')
     .addOption(new Option('--all', 'all events in the quarantine'))
     .addOption(jsonOption('print the result as JSON, for programs'))
-    .addHelpText('after', footer(REQUEUE_HELP))
+    .addHelpText('after', REQUEUE_HELP)
     .action(async (numbers: string[], options: { all?: true; json?: true }) =>
       end(await (await import('./audit-requeue-command.js')).requeue(numbers, options, host)),
     );
@@ -149,7 +149,7 @@ function addVerification(audit: Command, host: CommandProcess, end: (exitCode: n
       new Option('--accept-epoch <N>', 'the epoch to accept if --state has an earlier one').argParser(wholeNumber),
     )
     .addOption(jsonOption('print the result as JSON, for programs'))
-    .addHelpText('after', footer(VERIFY_HELP))
+    .addHelpText('after', VERIFY_HELP)
     .action(async (file: string | undefined, options: VerifyOptions) =>
       end(await (await import('./remote/audit-verify.js')).verifyAudit(file, options, host)),
     );
@@ -165,7 +165,7 @@ function addVerification(audit: Command, host: CommandProcess, end: (exitCode: n
       new Option('--quorum <N>', 'how many of these witnesses are enough (default: all)').argParser(wholeNumber),
     )
     .addOption(jsonOption('print the result as JSON, for programs'))
-    .addHelpText('after', footer(RECEIPT_HELP))
+    .addHelpText('after', RECEIPT_HELP)
     .action(async (file: string, options: ReceiptOptions) =>
       end((await import('./remote/verify-receipt.js')).verifyReceiptFile(file, options, host)),
     );
@@ -178,7 +178,7 @@ function addSigning(audit: Command, host: CommandProcess, end: (exitCode: number
     .description('begin a new epoch of checkpoints, if what was signed is lost')
     .addOption(new Option('--yes', 'begin it; without this, only say what it means'))
     .addOption(jsonOption('print the result as JSON, for programs'))
-    .addHelpText('after', footer(EPOCH_HELP))
+    .addHelpText('after', EPOCH_HELP)
     .action(async (options: { yes?: true; json?: true }) =>
       end(await (await import('./new-epoch-command.js')).newEpoch(options, host)),
     );
@@ -188,7 +188,7 @@ function addSigning(audit: Command, host: CommandProcess, end: (exitCode: number
     .addOption(new Option('--compromised', 'the present key may be known to others: it stops at once'))
     .addOption(new Option('--yes', 'with --compromised: do it; without this, only say what it means'))
     .addOption(jsonOption('print the result as JSON, for programs'))
-    .addHelpText('after', footer(ROTATE_HELP))
+    .addHelpText('after', ROTATE_HELP)
     .action(async (options: { compromised?: true; yes?: true; json?: true }) =>
       end(await (await import('./rotate-key-command.js')).rotateSigningKey(options, host)),
     );

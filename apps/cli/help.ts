@@ -1,13 +1,21 @@
-import type { AddHelpTextContext, Command } from 'commander';
+import { Command, type AddHelpTextContext, type AddHelpTextPosition } from 'commander';
 
 /** Narrower columns are not wrapped. */
 export const LEAST_WIDTH = 12;
 
-/**
- * A text below the help, which the library would not wrap: each paragraph is as wide as the terminal, and indented lines
- * stay as they are, to be copied.
- */
-export function footer(text: string): (context: AddHelpTextContext) => string {
+/** A command whose texts below its help are as wide as the terminal: the library wraps only what it writes itself. */
+export class WrappedCommand extends Command {
+  override createCommand(name?: string): WrappedCommand {
+    return new WrappedCommand(name);
+  }
+
+  override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
+    return super.addHelpText(position, typeof text === 'string' ? wrapped(text) : text);
+  }
+}
+
+/** Each paragraph is as wide as the terminal, and indented lines stay as they are, to be copied. */
+function wrapped(text: string): (context: AddHelpTextContext) => string {
   const lines = text.replace(/(?<=\S)\n(?=\S)/g, ' ').split('\n');
   return ({ command, error }) => {
     const help = command.createHelp();

@@ -31,40 +31,29 @@ export const Metadata = z
   .meta({ id: 'Metadata', examples: [{ team: 'checkout' }] });
 export type Metadata = z.infer<typeof Metadata>;
 
+const eachOnce = (all: readonly string[]) => [...new Set(all)];
+
 /** The most scopes of a key, and of its public key. */
 export const MAX_SCOPES = 100;
 
 export const name = z.string().trim().min(1).max(100);
-export const scopes = z
-  .array(Scope)
-  .min(1)
-  .max(MAX_SCOPES)
-  .transform((all) => [...new Set(all)]);
-export const allowedDomains = z
-  .array(Domain)
-  .max(100)
-  .transform((domains) => [...new Set(domains)])
-  .meta({
-    description:
-      'Hosts whose pages may use the public key without the secret. A request with the secret needs no origin',
-  });
+export const scopes = z.array(Scope).min(1).max(MAX_SCOPES).transform(eachOnce);
+export const allowedDomains = z.array(Domain).max(100).transform(eachOnce).meta({
+  description: 'Hosts whose pages may use the public key without the secret. A request with the secret needs no origin',
+});
 export const publicScopes = z
   .array(Scope)
   .max(MAX_SCOPES)
-  .transform((all) => [...new Set(all)])
+  .transform(eachOnce)
   .nullable()
   .meta({
     description:
       'Scopes of the public key without the secret: application scopes within those of the key. Null, the default: ' +
       'all of these if allowed domains are set, and none otherwise',
   });
-export const allowedIps = z
-  .array(Network)
-  .max(100)
-  .transform((networks) => [...new Set(networks)])
-  .meta({
-    description: 'Addresses or networks from which the key may be used. If empty, it may be used from everywhere',
-  });
+export const allowedIps = z.array(Network).max(100).transform(eachOnce).meta({
+  description: 'Addresses or networks from which the key may be used. If empty, it may be used from everywhere',
+});
 
 const Leak = z
   .strictObject({

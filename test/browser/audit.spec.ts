@@ -20,6 +20,7 @@ import {
   type Dashboard,
   until,
 } from './dashboard.js';
+import { holdResponses } from './seen-texts.js';
 
 inChromium('the audit log', () => {
   let dashboard: Dashboard;
@@ -103,21 +104,15 @@ inChromium('the audit log', () => {
   });
 
   it('shows a row only when it knows the names in it', async () => {
-    const { promise: held, resolve: release } = Promise.withResolvers<void>();
-    const names = '**/api/v1/audit/names?*';
-    await page.route(names, async (route) => {
-      await held;
-      await route.continue();
-    });
+    const release = await holdResponses(page, /\/api\/v1\/audit\/names\?/);
     const read = page.waitForResponse(/audit\/events\?.*outcome=valid/);
     await open('?outcome=valid');
     await (await read).finished();
     await painted(page);
     await page.getByRole('status', { name: 'Loading' }).waitFor();
     expect(await rows().count()).toBe(0);
-    release();
+    await release();
     await row('Production server (EU) was used for GET /orders/1').waitFor();
-    await page.unroute(names);
   });
 
   it('is narrowed by filters that are in the address, survive a reload, and end with Back', async () => {

@@ -14,6 +14,7 @@ import {
   type Dashboard,
   until,
 } from './dashboard.js';
+import { holdResponses } from './seen-texts.js';
 
 const DAY_MS = 86_400_000;
 
@@ -145,20 +146,14 @@ inChromium('usage and credits', () => {
     const figure = page.getByRole('figure', { name: /Accepted 5, Denied 1/ });
     await figure.waitFor();
     const shown = await figure.getAttribute('aria-label');
-    const { promise: held, resolve: release } = Promise.withResolvers<void>();
-    const counts = '**/usage?*';
-    await page.route(counts, async (route) => {
-      await held;
-      await route.continue();
-    });
+    const release = await holdResponses(page, /\/usage\?/);
     await page.getByRole('combobox', { name: 'Time', exact: true }).click();
     await page.getByRole('option', { name: 'Last 30 days' }).click();
     await page.locator('figure[data-stale]').waitFor();
     expect(await page.getByRole('figure').getAttribute('aria-label')).toBe(shown);
-    release();
+    await release();
     await page.getByRole('figure', { name: /Accepted 11, Denied 1/ }).waitFor();
     expect(await page.getByRole('figure').getAttribute('aria-label')).not.toContain(shown!.split(':')[0]);
-    await page.unroute(counts);
     expectNoComplaints(page);
   });
 

@@ -11,6 +11,7 @@ import { startDeployment, type Account, type Deployment } from '../support/deplo
 import { allIngested, event, put, type Said } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { rejection } from '../support/rejection.js';
+import { waitingStatements } from '../support/waiting-statements.js';
 
 /** Operators ask which organizations have an event with a value. */
 let deployment: Deployment;
@@ -210,13 +211,7 @@ async function whileLocked<T>(table: string, waiting: number, search: () => Prom
     await client.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
     const searching = search();
     searching.catch(() => undefined);
-    const count = async () => {
-      const { rows } = await deployment.sql.query<{ count: number }>(
-        `SELECT count(*)::int AS count FROM pg_stat_activity
-         WHERE datname = current_database() AND application_name = 'keyledger_api statements' AND wait_event_type = 'Lock'`,
-      );
-      return rows[0]!.count;
-    };
+    const count = () => waitingStatements(deployment.sql, 'keyledger_api statements');
     expect(await eventually(count, (n) => n === waiting)).toBe(waiting);
     await work(client);
     await client.query('COMMIT');

@@ -6,6 +6,7 @@ import { builtModule } from '../support/built-module.js';
 import { startDeployment, TEST_SECRET, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
+import { waitingStatements } from '../support/waiting-statements.js';
 
 const { ExpiryNotices } = await builtModule<typeof import('#libs/api-keys/expiry-notices.js')>(
   '#libs/api-keys/expiry-notices.js',
@@ -149,11 +150,8 @@ describe('every expiry that a key reaches is recorded exactly once', () => {
       await change.query(`UPDATE api_key SET expires_at = now() + interval '30 days' WHERE id = $1`, [toUuid(id)]);
       const looking = expiries(id);
       await eventually(
-        () =>
-          deployment.sql.query(
-            `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-          ),
-        ({ rows }) => rows.length > 0,
+        () => waitingStatements(deployment.sql),
+        (count) => count > 0,
       );
       await change.query('COMMIT');
       expect(await looking).toBe(0);

@@ -95,7 +95,7 @@ describe('a member finds', () => {
     ]);
   });
 
-  it('not all events of a request that caused many, and is told so', async () => {
+  it('the newest 20 events of a request that caused more, and reads that these are not all', async () => {
     const { id } = await ada.client.projects.create({ body: { name: 'Fair', organization_id: team } });
     const body = { organization_id: team, project_id: id, scopes: ['triggers:read'] };
     for (let n = 0; n < 21; n++) await ada.client.apiKeys.create({ body: { name: `Stall ${n}`, ...body } });

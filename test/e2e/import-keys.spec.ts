@@ -10,6 +10,7 @@ import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { storedEntries } from '../support/audit-log.js';
 import { codeOf, rejection } from '../support/rejection.js';
+import { waitingStatements } from '../support/waiting-statements.js';
 
 const { DATABASE_POOL, VERIFICATION_POOL } =
   await builtModule<typeof import('#libs/database/database.js')>('#libs/database/database.js');
@@ -225,12 +226,7 @@ describe('an import', () => {
     await locker.query('BEGIN');
     await locker.query('SELECT FROM membership WHERE user_id = $1 FOR UPDATE', [toUuid(ada.userId)]);
     const runs = Promise.all(Array.from({ length: 8 }, () => importRows([rowOf(newToken())], { dry_run: true })));
-    const waiting = async () => {
-      const { rows } = await deployment.sql.query<{ count: number }>(
-        `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-      );
-      return rows[0]!.count;
-    };
+    const waiting = () => waitingStatements(deployment.sql);
     try {
       await eventually(waiting, (count) => count > 0);
       // Time for the others to follow, if they may.

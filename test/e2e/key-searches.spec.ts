@@ -4,6 +4,7 @@ import type { Client } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { outcomeOf } from '../support/rejection.js';
+import { waitingStatements } from '../support/waiting-statements.js';
 
 /** More than there are connections. */
 const MANY = 8;
@@ -23,14 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment.stop());
 
-/** How many statements of the API wait for a lock. */
-async function held(): Promise<number> {
-  const { rows } = await deployment.sql.query<{ held: number }>(
-    `SELECT count(*)::int AS held FROM pg_stat_activity
-     WHERE datname = current_database() AND application_name = 'keyledger_api statements' AND wait_event_type = 'Lock'`,
-  );
-  return rows[0]!.held;
-}
+const held = () => waitingStatements(deployment.sql, 'keyledger_api statements');
 
 /** Whatever searches all keys of an organization. */
 const searches: Record<string, (client: Client, organizationId: string) => Promise<unknown>> = {

@@ -7,6 +7,7 @@ import { copyKeys, Customer, type Key } from '../bench/keys.js';
 import { startWorker, TEST_SECRET } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { outcomeOf } from '../support/rejection.js';
+import { waitingStatements } from '../support/waiting-statements.js';
 import { startProcesses, type Processes } from './processes.js';
 import { readSoundAuditLog } from './audit-log.js';
 
@@ -85,9 +86,7 @@ async function lockKey(projectId: string, place: number): Promise<() => Promise<
 
 /** Waits until a worker waits for a locked row. */
 async function isHeldUp(): Promise<void> {
-  const waiting = () =>
-    count(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database()
-           AND usename = 'keyledger_test_worker' AND wait_event_type = 'Lock'`);
+  const waiting = () => waitingStatements(deployment.sql, 'keyledger_test_worker');
   expect(await eventually(waiting, (n) => n > 0)).toBeGreaterThan(0);
 }
 

@@ -1,5 +1,4 @@
 import { Option, type Command } from 'commander';
-import { footer } from '../help.js';
 import type { CommandProcess } from '../command-process.js';
 import type { ExportOptions } from './audit-export.js';
 import { FILTERS, QUESTIONS, withOptions } from './audit-filters.js';
@@ -15,18 +14,18 @@ export function addAuditCommands(program: Command, host: CommandProcess): Comman
     ),
     'events',
   )
-    .addHelpText('after', footer("\n  keyledger audit list --type 'api_key.*' --from 7d --ip 203.0.113.0/24"))
+    .addHelpText('after', "\n  keyledger audit list --type 'api_key.*' --from 7d --ip 203.0.113.0/24")
     .action(remote(async (options) => (await import('./audit-list.js')).listEvents(options, host)));
   withFilters(audit.command('tail').description('show events as they happen, until Ctrl-C'))
     .option('--after <INDEX>', 'start after this event instead of now', wholeNumber)
     .option('--json', 'print each event as the server sends it, one per line')
     .addHelpText(
       'after',
-      footer(`
+      `
 If the connection is lost, the command connects again and continues where it was. Ctrl-C ends it with exit code 0.
 
   keyledger audit tail --outcome revoked,expired
-  keyledger audit tail --json | jq .event.subject`),
+  keyledger audit tail --json | jq .event.subject`,
     )
     .action(remote(async (options) => (await import('./audit-tail.js')).tailEvents(options, host)));
   withTimes(withFilters(audit.command('export').description('export the audit log, the oldest first')))
@@ -35,7 +34,7 @@ If the connection is lost, the command connects again and continues where it was
     .option('--proofs', 'everything that `audit verify` needs, without filters; needs --organization')
     .addHelpText(
       'after',
-      footer('\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv'),
+      '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
     )
     .action(remote(async (options) => (await import('./audit-export.js')).exportEvents(options, host)));
   withPages(
@@ -47,7 +46,7 @@ If the connection is lost, the command connects again and continues where it was
     ),
     'organizations',
   )
-    .addHelpText('after', footer('\nGive one of these values.\n\n  keyledger audit organizations --ip 203.0.113.9'))
+    .addHelpText('after', '\nGive one of these values.\n\n  keyledger audit organizations --ip 203.0.113.9')
     .action(remote(async (options) => (await import('./audit-organizations.js')).findOrganizations(options, host)));
   return audit;
 }
@@ -58,7 +57,7 @@ function withFilters(command: Command): Command {
   for (const [flags, what] of FILTERS) command.addOption(new Option(`--not-${flags}`, `no ${what}`).hideHelp());
   return command.addHelpText(
     'after',
-    footer('\nEach filter has an opposite: `--not-ip 203.0.113.0/24` leaves out what `--ip 203.0.113.0/24` finds.'),
+    '\nEach filter has an opposite: `--not-ip 203.0.113.0/24` leaves out what `--ip 203.0.113.0/24` finds.',
   );
 }
 

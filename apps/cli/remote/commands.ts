@@ -1,5 +1,4 @@
 import { Option, type Command } from 'commander';
-import { footer } from '../help.js';
 import type { CommandProcess } from '../command-process.js';
 import { addAuditCommands } from './audit-commands.js';
 import { addKeyCommands } from './key-commands.js';
@@ -30,7 +29,7 @@ function addAccount(program: Command, host: CommandProcess): void {
     .allowExcessArguments()
     .addHelpText(
       'after',
-      footer(`
+      `
 The command asks for the password or the key and does not show it. In a pipe it reads one line from standard input. Neither
 is ever an argument, because every process of the machine can read arguments.
 
@@ -39,7 +38,7 @@ is ever an argument, because every process of the machine can read arguments.
   keyledger login --api-key < key.txt
 
 The credential is in $XDG_CONFIG_HOME/keyledger/credentials.json (by default below ~/.config), which only you can read.
-On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. The key replaces the one in the file.`),
+On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. The key replaces the one in the file.`,
     )
     .addOption(jsonOption())
     .action(
@@ -69,9 +68,7 @@ On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. 
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      footer(
-        '\nIt is kept with the sign-in, and `keyledger whoami` shows it. An API key always uses its own organization.',
-      ),
+      '\nIt is kept with the sign-in, and `keyledger whoami` shows it. An API key always uses its own organization.',
     )
     .action(
       remote(async (organization: string | undefined, options) =>
@@ -107,7 +104,7 @@ function addUsage(program: Command, host: CommandProcess): void {
       ),
     )
     .addOption(jsonOption())
-    .addHelpText('after', footer('\n  keyledger usage --from 30d --group-by api_key'))
+    .addHelpText('after', '\n  keyledger usage --from 30d --group-by api_key')
     .action(remote(async (options) => (await import('./usage.js')).showUsage(options, host)));
 }
 

@@ -1,5 +1,4 @@
 import { Option, type Command } from 'commander';
-import { footer } from '../help.js';
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import type { BulkAction } from '#libs/contract/bulk-changes.js';
 import type { CommandProcess } from '../command-process.js';
@@ -60,7 +59,7 @@ function addKeyList(keys: Command, host: CommandProcess): void {
       .addOption(choice('--sort <ORDER>', 'the order; a minus means descending', SORTS)),
     'keys',
   )
-    .addHelpText('after', footer('\n  keyledger keys list --status active --sort=-last_used_at'))
+    .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
     .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, host)));
 }
 
@@ -87,10 +86,10 @@ function addKeyCreation(keys: Command, host: CommandProcess): void {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      footer(`
+      `
 In a pipe, standard output has only the key:
 
-  KEY=$(keyledger keys create "Production server" --scope triggers:read --expires 30d)`),
+  KEY=$(keyledger keys create "Production server" --scope triggers:read --expires 30d)`,
     )
     .action(
       remote(async (name: string, options: CreateKeyOptions) =>
@@ -116,13 +115,13 @@ function addKeyImport(keys: Command, host: CommandProcess): void {
     .addOption(jsonOption('print what became of each key, for programs'))
     .addHelpText(
       'after',
-      footer(`
+      `
 Fields: hash (hexadecimal digits, base64 or base64url) or token, which is hashed here and not sent; name; and those of the
 API: scopes, prefix, external_id, expires_at and so on. In CSV, lists have spaces between their entries, and metadata and
 rate_limits are JSON. A key that is there already stays as it is, so the command can be repeated.
 
   keyledger keys import keys.csv --scope triggers:read --dry-run
-  keyledger keys import --from better-auth --database postgres://reader@db.example.com/app --dry-run`),
+  keyledger keys import --from better-auth --database postgres://reader@db.example.com/app --dry-run`,
     )
     .action(
       remote(async (file: string | undefined, options: ImportKeysOptions) =>
@@ -148,7 +147,7 @@ function addKeyChanges(keys: Command, host: CommandProcess): void {
     .option('--no-allowed-ip', 'allow every address')
     .option('--rate-limit <LIMIT>', 'a rate limit instead of all that it has; repeat it for more', collectRateLimit)
     .option('--no-rate-limit', 'remove all rate limits')
-    .addHelpText('after', footer('\n  keyledger keys update "Production server" --expires 30d --no-owner-note'))
+    .addHelpText('after', '\n  keyledger keys update "Production server" --expires 30d --no-owner-note')
     .action(
       remote(async (key: string, options: UpdateKeyOptions) =>
         (await import('./keys.js')).updateKey(key, options, host),
@@ -173,11 +172,11 @@ function addKeyVerification(keys: Command, host: CommandProcess): void {
     .allowExcessArguments()
     .addHelpText(
       'after',
-      footer(`
+      `
 The command asks for the key and does not show it. In a pipe it reads one line from standard input. The exit code is 0 if
 the key is good for the request, and 1 if it is not. It needs the scope api-keys:verify.
 
-  pass show production-key | keyledger keys verify --scope triggers:read --cost 0`),
+  pass show production-key | keyledger keys verify --scope triggers:read --cost 0`,
     )
     .action(
       remote(async (options, command: Command) =>
@@ -197,10 +196,10 @@ function addKeyExchange(keys: Command, host: CommandProcess): void {
     .allowExcessArguments()
     .addHelpText(
       'after',
-      footer(`
+      `
 The command asks for the key and does not show it. In a pipe it reads one line from standard input. It needs no sign-in.
 
-  pass show production-key | keyledger keys token --audience orders --scope triggers:read`),
+  pass show production-key | keyledger keys token --audience orders --scope triggers:read`,
     )
     .action(
       remote(async (options, command: Command) =>
@@ -232,10 +231,10 @@ function addKeyLife(keys: Command, host: CommandProcess): void {
       )
       .addHelpText(
         'after',
-        footer(`
+        `
 Without a terminal, several keys change only with --yes. A call changes 1,000 keys at most, all or none.
 
-  keyledger keys ${action} --where status=active --where unused-for=90d --dry-run`),
+  keyledger keys ${action} --where status=active --where unused-for=90d --dry-run`,
       )
       .action(
         remote(async (named: string[], options) =>

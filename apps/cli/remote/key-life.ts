@@ -9,7 +9,7 @@ import { formatDuration } from './durations.js';
 import type { ApiKey } from './key-card.js';
 import { findKey, showSecret, type KeyOptions } from './keys.js';
 import { json, note, write } from './output.js';
-import { printable } from './text.js';
+import { named } from './text.js';
 
 /** As in the dashboard: long enough for a release of the programs that have the old secret. */
 const GRACE_SECONDS = 86_400;
@@ -58,7 +58,7 @@ interface FinalOptions extends KeyOptions {
 async function revokeKey(text: string, options: FinalOptions, host: CommandProcess): Promise<void> {
   const api = connect(host.env);
   const params = await findKey(api, text, options, host);
-  const question = async () => `Revoke ${namedKey(await api.apiKeys.get({ params }))}`;
+  const question = async () => `Revoke ${named(await api.apiKeys.get({ params }))}`;
   await confirm(host, options.yes, { doing: 'Revoking', done: 'revoked', question });
   await showChanged(host, await api.apiKeys.revoke({ params }), options);
 }
@@ -66,16 +66,12 @@ async function revokeKey(text: string, options: FinalOptions, host: CommandProce
 export async function deleteKey(text: string, options: FinalOptions, host: CommandProcess): Promise<void> {
   const api = connect(host.env);
   const params = await findKey(api, text, options, host);
-  const named = namedKey(await api.apiKeys.get({ params }));
-  await confirm(host, options.yes, { doing: 'Deleting', done: 'deleted', question: async () => `Delete ${named}` });
+  const apiKey = named(await api.apiKeys.get({ params }));
+  await confirm(host, options.yes, { doing: 'Deleting', done: 'deleted', question: async () => `Delete ${apiKey}` });
   await api.apiKeys.delete({ params });
-  await write(host, options.json ? json(host, { ...params, deleted: true }) : `${named} is deleted.\n`);
-}
-
-function namedKey({ id, name }: ApiKey): string {
-  return `${id} (${printable(name)})`;
+  await write(host, options.json ? json(host, { ...params, deleted: true }) : `${apiKey} is deleted.\n`);
 }
 
 async function showChanged(host: CommandProcess, apiKey: ApiKey, options: KeyOptions): Promise<void> {
-  await write(host, options.json ? json(host, apiKey) : `${namedKey(apiKey)} is ${apiKey.status}.\n`);
+  await write(host, options.json ? json(host, apiKey) : `${named(apiKey)} is ${apiKey.status}.\n`);
 }

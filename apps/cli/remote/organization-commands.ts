@@ -1,5 +1,4 @@
 import { Option, type Command } from 'commander';
-import { footer } from '../help.js';
 import type { Role } from '#libs/contract/organizations.js';
 import type { CommandProcess } from '../command-process.js';
 import {
@@ -88,7 +87,7 @@ function addKeyPolicy(program: Command, host: CommandProcess): void {
     .option('--dry-run', 'only show which keys would break the policy')
     .addOption(ofOrganization())
     .addOption(jsonOption())
-    .addHelpText('after', footer('\n  keyledger key-policy set --max-lifetime 90d --disable-unused 60d --dry-run'))
+    .addHelpText('after', '\n  keyledger key-policy set --max-lifetime 90d --disable-unused 60d --dry-run')
     .action(remote(async (options) => (await import('./key-policy.js')).setKeyPolicy(options, host)));
   withPages(
     policy.command('report').description('list the keys that break the key policy').addOption(ofOrganization()),
@@ -169,7 +168,7 @@ function addInvitations(program: Command, host: CommandProcess): void {
     .option('--email <EMAIL>', 'only the account with this email may use the link')
     .addOption(ofOrganization())
     .addOption(jsonOption())
-    .addHelpText('after', footer('\n  keyledger invitations create --role developer --email grace@example.com'))
+    .addHelpText('after', '\n  keyledger invitations create --role developer --email grace@example.com')
     .action(remote(async (options) => (await import('./team.js')).createInvitation(options, host)));
   invitations
     .command('revoke')

@@ -10,7 +10,7 @@ import { nameOrganizations, organizationColumn } from './organization-column.js'
 import { chosenOrganization, listedOrganization, type WhichOrganizations } from './organizations.js';
 import { json, write } from './output.js';
 import { card, type Column, type Field } from './table.js';
-import { localTime, printable } from './text.js';
+import { localTime, named } from './text.js';
 
 type Project = Awaited<ReturnType<Client['projects']['list']>>['data'][number];
 
@@ -74,15 +74,14 @@ interface DeleteOptions extends ProjectOptions {
 export async function deleteProject(text: string, options: DeleteOptions, host: CommandProcess): Promise<void> {
   const api = connect(host.env);
   const params = await findProject(api, text, options, host);
-  const { id, name } = await api.projects.get({ params });
-  const named = `${id} (${printable(name)})`;
-  const question = async () => `Delete ${named}${options.revokeKeys ? ' and revoke its keys' : ''}`;
+  const project = named(await api.projects.get({ params }));
+  const question = async () => `Delete ${project}${options.revokeKeys ? ' and revoke its keys' : ''}`;
   await confirm(host, options.yes, { doing: 'Deleting', done: 'deleted', question });
   const query = { api_keys: options.revokeKeys ? ('revoke' as const) : undefined };
   const result = await api.projects.delete({ params, query });
   await write(
     host,
-    options.json ? json(host, result) : `${named} is deleted. Keys revoked with it: ${result.revoked_api_keys}.\n`,
+    options.json ? json(host, result) : `${project} is deleted. Keys revoked with it: ${result.revoked_api_keys}.\n`,
   );
 }
 

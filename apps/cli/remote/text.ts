@@ -14,6 +14,11 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '\ufffd');
 }
 
+/** An object whose name is not enough to tell it from others. */
+export function named({ id, name }: { readonly id: string; readonly name: string }): string {
+  return `${id} (${printable(name)})`;
+}
+
 /** The number of terminal columns that a printable text takes. */
 export function widthOf(text: string): number {
   if (ASCII.test(text)) return text.length;
